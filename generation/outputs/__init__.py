@@ -1,0 +1,1 @@
+"""From frames to a clip in the library: encoding, checks, storage."""

@@ -1,0 +1,1 @@
+"""Who is who: users, workspaces (the tenants), memberships and API keys."""

@@ -1,0 +1,1 @@
+"""The plumbing of /api/v1: who asks, how errors look, how lists page, the schema, the live streams."""

@@ -1,0 +1,1 @@
+"""The operators' side: what the Django admin shows and how it is arranged."""

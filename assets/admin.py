@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+
+from assets.models import Asset
+
+
+@admin.register(Asset)
+class AssetAdmin(ModelAdmin):  # type: ignore[misc]
+    """Operators look at assets; what is in a library is changed by its own people alone."""
+
+    list_display = ["picture", "name", "kind", "origin", "workspace", "width", "height", "seconds", "created_at"]
+    list_display_links = ["picture", "name"]
+    list_filter = ["kind", "origin", "created_at"]
+    list_select_related = ["workspace"]
+    search_fields = ["id", "name", "workspace__name", "sha256"]
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Asset | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Asset | None = None) -> bool:
+        return False
+
+    @admin.display(description="")
+    def picture(self, asset: Asset) -> SafeString | str:
+        if not asset.thumbnail:
+            return "–"
+        return format_html(
+            '<img src="{}" alt="" width="64" height="48" loading="lazy" style="object-fit:cover;background:{}">',
+            asset.thumbnail.url,
+            asset.color,
+        )

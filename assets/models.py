@@ -1,0 +1,66 @@
+"""Assets: shape and constraints."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from mutoscope.accounts.models import User, Workspace
+from mutoscope.ids import new_id
+
+
+def _place(asset: Asset, filename: str) -> str:
+    """Where a file of the asset is kept: by workspace and asset, so that a name is never taken twice."""
+    return f"workspaces/{asset.workspace_id}/{asset.pk}/{filename}"
+
+
+class Asset(models.Model):
+    """A picture, clip or sound that a workspace owns: uploaded, or made by a job.
+
+    `file` is what is served and generated from: upright, sRGB, without metadata. `sha256` is of the bytes as
+    they were uploaded (for clips: as they were made).
+    """
+
+    class Kind(models.TextChoices):
+        IMAGE = "image"
+        VIDEO = "video"
+        AUDIO = "audio"
+
+    class Origin(models.TextChoices):
+        UPLOADED = "uploaded"
+        GENERATED = "generated"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="assets")
+    created_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    kind = models.CharField(max_length=5, choices=Kind)
+    origin = models.CharField(max_length=9, choices=Origin)
+    name = models.CharField(max_length=255, help_text="The file's name as it was uploaded.")
+    media_type = models.CharField(max_length=60, help_text="Of the file that is served.")
+    uploaded_type = models.CharField(max_length=60, help_text="Of the file that was uploaded, by its content.")
+    size_bytes = models.BigIntegerField(help_text="Of the file that is served.")
+    sha256 = models.CharField(max_length=64)
+    width = models.PositiveIntegerField(null=True, blank=True, help_text="Pixels.")
+    height = models.PositiveIntegerField(null=True, blank=True, help_text="Pixels.")
+    seconds = models.FloatField(null=True, blank=True)
+    fps = models.FloatField(null=True, blank=True)
+    color = models.CharField(max_length=7, blank=True, help_text="Average colour, shown until it has loaded.")
+    file = models.FileField(upload_to=_place, max_length=255)
+    thumbnail = models.FileField(upload_to=_place, max_length=255, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index("workspace", "-id", name="asset_library", condition=Q(deleted_at=None)),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind="audio") | Q(width__gt=0, height__gt=0), name="asset_seen_has_size"
+            ),
+            models.CheckConstraint(condition=Q(kind="image") | Q(seconds__gt=0), name="asset_timed_has_length"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

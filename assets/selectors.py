@@ -1,0 +1,24 @@
+"""What may be seen of assets, always from within one workspace."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from assets.models import Asset
+from mutoscope.accounts.models import Workspace
+from mutoscope.errors import NotFound
+
+
+def library(workspace: Workspace) -> QuerySet[Asset]:
+    """The workspace's assets, newest first."""
+    return Asset.objects.filter(workspace=workspace, deleted_at=None)
+
+
+def asset_of(workspace: Workspace, asset_id: UUID) -> Asset:
+    """One asset of the workspace. Raises `NotFound`."""
+    asset = library(workspace).filter(pk=asset_id).first()
+    if asset is None:
+        raise NotFound(f"no asset has the id {asset_id}")
+    return asset

@@ -1,0 +1,96 @@
+"""What may be done with assets: upload one, delete one."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.core.files.base import ContentFile, File
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+from django.utils import timezone
+
+from assets.inspection import Limits, Picture, Rejected, inspect_upload
+from assets.models import Asset
+from assets.selectors import asset_of
+from mutoscope.accounts.selectors import Access
+from mutoscope.errors import Refusal
+
+NAME_LENGTH = 255
+_STATUS = {"too_large": 413, "unsupported_type": 415, "type_mismatch": 415}
+
+
+class UploadRefused(Refusal):
+    """The file is not accepted; nothing of it was kept."""
+
+    def __init__(self, rejected: Rejected) -> None:
+        super().__init__(rejected.message, code=rejected.code.value, field="file")
+        self.status = _STATUS.get(self.code, 400)  # type: ignore[misc]  # by code, not by class
+
+
+def upload(access: Access, file: UploadedFile) -> Asset:
+    """Inspect an uploaded file and keep it, cleaned, in the workspace's library. Raises `UploadRefused`."""
+    limits = Limits(
+        max_picture_bytes=settings.PICTURE_MAX_BYTES,
+        max_video_bytes=settings.UPLOAD_MAX_BYTES,
+        max_pixels=settings.PICTURE_MAX_PIXELS,
+    )
+    try:
+        found = inspect_upload(file.file, file.name or "", limits)  # type: ignore[arg-type]
+    except Rejected as rejected:
+        raise UploadRefused(rejected) from rejected
+    asset = Asset(
+        workspace=access.workspace,
+        created_by=access.user,
+        kind=found.kind,
+        origin=Asset.Origin.UPLOADED,
+        name=(file.name or "unnamed")[-NAME_LENGTH:],
+        media_type=found.clean.media_type,
+        uploaded_type=found.media_type,
+        sha256=found.sha256,
+        width=found.width,
+        height=found.height,
+        color=found.color or "",
+    )
+    content: File[Any]
+    if isinstance(found, Picture):
+        content = ContentFile(found.clean.data)
+    else:
+        asset.seconds, asset.fps = found.duration, found.fps
+        content = File(found.clean.file)
+    with content:
+        asset.size_bytes = content.size
+        _keep(asset, content, f"asset{found.clean.extension}", found.thumbnail and found.thumbnail.data)
+    return asset
+
+
+def _keep(asset: Asset, content: File[Any], name: str, thumbnail: bytes | None) -> None:
+    """Files first, row last: what fails in between leaves no row, and its files are taken away again."""
+    try:
+        asset.file.save(name, content, save=False)
+        if thumbnail:
+            asset.thumbnail.save("thumbnail.webp", ContentFile(thumbnail), save=False)
+        asset.save(force_insert=True)
+    except BaseException:
+        discard_files(asset)
+        raise
+
+
+def delete(access: Access, asset_id: UUID) -> None:
+    """Take an asset out of the library and its files out of storage. Raises `NotFound`.
+
+    The row stays, without files, because the history of jobs refers to it.
+    """
+    asset = asset_of(access.workspace, asset_id)
+    with transaction.atomic():
+        gone = Asset.objects.filter(pk=asset.pk, deleted_at=None).update(deleted_at=timezone.now())
+        if gone:
+            transaction.on_commit(lambda: discard_files(asset))
+
+
+def discard_files(asset: Asset) -> None:
+    """Remove the asset's files from storage, those that are there."""
+    for stored in (asset.file, asset.thumbnail):
+        if stored:
+            stored.delete(save=False)

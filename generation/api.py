@@ -1,0 +1,192 @@
+"""/api/v1/models and /api/v1/jobs."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+import django_filters
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework import mixins, serializers, status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet, ViewSet
+
+from assets.api import AssetSerializer
+from generation import catalog, selectors, services
+from generation.models import Job, JobEvent
+from mutoscope.accounts.permissions import access
+from mutoscope.errors import NotFound
+
+
+class SizeSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    width = serializers.IntegerField()
+    height = serializers.IntegerField()
+    ratio = serializers.CharField()
+
+
+class ModelSerializer(serializers.Serializer[Any]):
+    """A model that jobs can name, and what may be asked of it."""
+
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    summary = serializers.CharField()
+    diffusion = serializers.BooleanField()
+    modes = serializers.ListField(child=serializers.CharField())
+    prompt = serializers.CharField(source="prompt.use", help_text="required, optional or ignored")
+    sizes = SizeSerializer(many=True)
+    default_size = serializers.CharField()
+    fps = serializers.ListField(source="frames.fps", child=serializers.IntegerField())
+    min_seconds = serializers.FloatField(source="frames.min_seconds")
+    max_seconds = serializers.FloatField(source="frames.max_seconds")
+    default_seconds = serializers.FloatField(source="frames.default_seconds")
+    licence = serializers.CharField(source="licence.name")
+    credits_per_second = serializers.IntegerField(source="price.credits_per_second")
+
+
+@extend_schema(tags=["models"])
+class ModelViewSet(ViewSet):
+    """The models of this installation."""
+
+    lookup_value_regex = r"[a-z0-9][a-z0-9.-]*"
+
+    @extend_schema(operation_id="list_models", responses=ModelSerializer(many=True))
+    def list(self, request: Request) -> Response:
+        return Response(ModelSerializer(catalog.models().values(), many=True).data)
+
+    @extend_schema(
+        operation_id="get_model", responses=ModelSerializer, parameters=[OpenApiParameter("id", str, "path")]
+    )
+    def retrieve(self, request: Request, pk: str) -> Response:
+        model = catalog.models().get(pk)
+        if model is None:
+            raise NotFound(f"there is no model {pk!r}; there are {', '.join(catalog.models())}")
+        return Response(ModelSerializer(model).data)
+
+
+class JobErrorSerializer(serializers.Serializer[Any]):
+    code = serializers.CharField(source="error_code")
+    message = serializers.CharField(source="error_message")
+
+
+class JobSerializer(serializers.ModelSerializer[Job]):
+    """A job, complete. `output` is the clip once `state` is succeeded; `error` says why it failed."""
+
+    picture = serializers.PrimaryKeyRelatedField[Any](read_only=True)
+    output = AssetSerializer(read_only=True, allow_null=True)
+    error = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Job
+        fields = [
+            "id", "state", "progress", "model", "mode", "tier", "picture", "prompt", "negative_prompt", "size",
+            "width", "height", "seconds", "fps", "frames", "steps", "guidance", "seed", "attempt", "output", "error",
+            "recipe", "created_at", "started_at", "ended_at",
+        ]  # fmt: skip
+
+    @extend_schema(responses=JobErrorSerializer)
+    def get_error(self, job: Job) -> dict[str, str] | None:
+        return dict(JobErrorSerializer(job).data) if job.state == Job.State.FAILED else None
+
+
+class JobRequestSerializer(serializers.Serializer[Any]):
+    """What to make. Only `model` is required, and `picture` unless the mode is text-to-video."""
+
+    model = serializers.CharField()
+    picture = serializers.UUIDField(required=False, allow_null=True, help_text="The id of an image asset.")
+    prompt = serializers.CharField(required=False, allow_blank=True, default="", trim_whitespace=False)
+    negative_prompt = serializers.CharField(required=False, allow_blank=True, default="", trim_whitespace=False)
+    mode = serializers.CharField(required=False, allow_null=True, help_text="Default: the model's first.")
+    size = serializers.CharField(required=False, allow_null=True, help_text="The name of one of the sizes.")
+    seconds = serializers.FloatField(required=False, allow_null=True)
+    fps = serializers.IntegerField(required=False, allow_null=True)
+    steps = serializers.IntegerField(required=False, allow_null=True)
+    guidance = serializers.FloatField(required=False, allow_null=True)
+    seed = serializers.IntegerField(required=False, allow_null=True, help_text="Default: drawn, and told.")
+    tier = serializers.CharField(required=False, allow_null=True, help_text="Default: the plan's first.")
+
+    def to_request(self) -> services.JobRequest:
+        return services.JobRequest(**self.validated_data)
+
+
+class JobEventSerializer(serializers.ModelSerializer[JobEvent]):
+    class Meta:
+        model = JobEvent
+        fields = ["id", "kind", "attempt", "at", "message"]
+
+
+class JobFilter(django_filters.FilterSet):
+    """`state` may be given several times, or with commas."""
+
+    state = django_filters.BaseInFilter(field_name="state", lookup_expr="in")
+    created_after = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
+    created_before = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+
+    class Meta:
+        model = Job
+        fields = ["model", "tier", "picture"]
+
+
+@extend_schema(tags=["jobs"])
+@extend_schema_view(list=extend_schema(operation_id="list_jobs"))
+class JobViewSet(mixins.ListModelMixin, GenericViewSet[Job]):
+    """The workspace's jobs."""
+
+    serializer_class = JobSerializer
+    filterset_class = JobFilter
+    queryset = Job.objects.none()
+    lookup_value_converter = "uuid"
+    scopes: ClassVar[dict[str, str]] = {"read": "jobs:read", "write": "jobs:write"}
+
+    def get_queryset(self) -> QuerySet[Job]:
+        if getattr(self, "swagger_fake_view", False):
+            return self.queryset
+        return selectors.jobs(access(self.request).workspace)
+
+    @extend_schema(operation_id="get_job")
+    def retrieve(self, request: Request, pk: UUID) -> Response:
+        return Response(self.get_serializer(selectors.job(access(request).workspace, pk)).data)
+
+    @extend_schema(
+        operation_id="create_job",
+        request=JobRequestSerializer,
+        responses={201: JobSerializer},
+        parameters=[
+            OpenApiParameter(
+                "Idempotency-Key",
+                str,
+                OpenApiParameter.HEADER,
+                description="Sent again with the same body, it gives the same job and makes no second one.",
+            )
+        ],
+    )
+    def create(self, request: Request) -> Response:
+        asked = JobRequestSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        job = services.submit(
+            access(request), asked.to_request(), idempotency_key=request.headers.get("Idempotency-Key", "")
+        )
+        return Response(self.get_serializer(job).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(operation_id="cancel_job", request=None, responses=JobSerializer)
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: UUID) -> Response:
+        return Response(self.get_serializer(services.cancel(access(request), pk)).data)
+
+    @extend_schema(
+        operation_id="list_job_events",
+        responses=JobEventSerializer(many=True),
+        parameters=[OpenApiParameter("after", int, description="Only events with a greater id.")],
+        description="What has happened to the job so far. To be told live, use `events/stream`.",
+        filters=False,
+    )
+    @action(detail=True, pagination_class=None, filterset_class=None)
+    def events(self, request: Request, pk: UUID) -> Response:
+        found = selectors.events(access(request).workspace, pk)
+        after = request.query_params.get("after", "0")
+        if not after.isdecimal():
+            raise serializers.ValidationError({"after": [f"must be the id of an event, but is {after!r}"]})
+        return Response(JobEventSerializer(found.filter(id__gt=int(after)), many=True).data)

@@ -1,0 +1,31 @@
+"""Why a job was refused or failed."""
+
+from __future__ import annotations
+
+from mutoscope.errors import Conflict, Refusal
+
+
+class InvalidJob(Refusal):
+    """The request does not fit the catalog."""
+
+    code = "invalid"
+
+
+class LimitReached(Refusal):
+    """The plan's limit is used up for now."""
+
+    status = 429
+    code = "limit_reached"
+
+
+class IdempotencyMismatch(Conflict):
+    """The same idempotency key came with another request."""
+
+    status = 422
+    code = "idempotency_mismatch"
+
+
+class AlreadyEnded(Conflict):
+    """The job has ended, so it cannot be cancelled any more."""
+
+    code = "already_ended"

@@ -1,0 +1,43 @@
+"""`manage.py worker --model preview --lanes paid,free,batch`: serve a model's lanes on this machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from billing.models import Tier
+from generation import catalog
+from generation.engines.base import EngineError
+from generation.lanes import Lane, UnknownLane
+from generation.worker import runtime
+from mutoscope.celery import run_worker
+
+
+class Command(BaseCommand):
+    help = "Serve jobs of one model: load it, keep it resident, and take tickets from the named lanes."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--model", required=True, help=f"one of {', '.join(catalog.models())}")
+        parser.add_argument(
+            "--lanes",
+            default=",".join(Tier.values),
+            help="tiers to serve, in the order they are looked at (default: %(default)s)",
+        )
+
+    def handle(self, *, model: str, lanes: str, **options: Any) -> None:
+        try:
+            queues = [str(Lane(model, tier.strip())) for tier in lanes.split(",")]
+        except UnknownLane as error:
+            raise CommandError(str(error)) from error
+        worker = runtime.Runtime(model)
+        try:
+            worker.start()
+        except EngineError as error:
+            raise CommandError(f"{model} could not be loaded: {error.message}") from error
+        runtime.make_current(worker)
+        self.stdout.write(f"serving {', '.join(queues)} as {worker.name}")
+        try:
+            run_worker(queues, name=worker.name.replace(":", "-"))
+        finally:
+            worker.stop()

@@ -1,0 +1,72 @@
+"""Frames to an MP4, in one ffmpeg pass that runs while the frames are still being made."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO
+
+import ffmpeg
+
+from generation.engines.base import EngineError
+from mutoscope.media import ffmpeg_executable
+
+CRF = 18
+PRESET = "veryfast"
+THREADS = 4
+"""Fixed, and not the machine's: the same frames must give the same bytes wherever they are encoded."""
+
+
+def encode_mp4(frames: Iterable[memoryview], target: Path, *, width: int, height: int, fps: int) -> None:
+    """Encode RGB frames (uint8, height × width × 3 each) as H.264, yuv420p, bt709, moov first.
+
+    Raises `EngineError` (ours) when ffmpeg fails, and whatever `frames` raises, after ffmpeg is gone.
+    """
+    graph = (
+        ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", video_size=f"{width}x{height}", framerate=fps)
+        .filter("scale", out_color_matrix="bt709", out_range="tv")
+        .output(
+            str(target),
+            vcodec="libx264",
+            preset=PRESET,
+            crf=CRF,
+            pix_fmt="yuv420p",
+            threads=THREADS,
+            colorspace="bt709",
+            color_primaries="bt709",
+            color_trc="bt709",
+            color_range="tv",
+            movflags="+faststart",
+            fflags="+bitexact",
+            flags="+bitexact",
+            map_metadata=-1,
+        )
+        .global_args("-hide_banner", "-loglevel", "error")
+        .overwrite_output()
+    )
+    with tempfile.TemporaryFile() as complaints:
+        # Not `run_async`: it gives stderr a pipe that nobody reads here.
+        command = ffmpeg.compile(graph, cmd=ffmpeg_executable())
+        _feed(command, frames, complaints)
+
+
+def _feed(command: list[str], frames: Iterable[memoryview], complaints: IO[bytes]) -> None:
+    encoder = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=complaints
+    )
+    try:
+        with encoder.stdin as stdin:  # type: ignore[union-attr]  # it is a pipe: asked for above
+            for frame in frames:
+                stdin.write(frame)
+        code = encoder.wait()
+    except BrokenPipeError:
+        code = encoder.wait()
+    finally:
+        encoder.kill()
+        encoder.wait()
+    if code:
+        complaints.seek(0)
+        said = complaints.read(2000).decode(errors="replace").strip()
+        raise EngineError("encode_failed", f"ffmpeg could not encode the clip: {said or f'exit {code}'}", "ours")

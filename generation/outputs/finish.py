@@ -1,0 +1,110 @@
+"""The finish stage: frames → encode → check → store → publish. Numbered steps, in this order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.core.files import File
+from django.core.files.base import ContentFile
+from PIL import Image
+
+from assets.inspection import average_color, thumbnail_of
+from assets.models import Asset
+from assets.services import discard_files
+from generation import attempts
+from generation.engines.base import EngineError
+from generation.models import Job
+from generation.outputs.encode import encode_mp4
+from generation.worker.stream import FrameStream
+from mutoscope.media import MediaError, is_faststart, probe
+
+
+def make_clip(job: Job, stream: FrameStream, scratch: Path) -> None:
+    """Turn an attempt's frames into a clip in the library, and the job into a success.
+
+    Raises `EngineError` when the clip is no good, `Abandoned` or `attempts.Lost` when it is no longer wanted;
+    in each case nothing is left behind in storage.
+    """
+    # 1. Encode, while the frames are still being made.
+    clip = scratch / "clip.mp4"
+    poster = _Poster(stream, job)
+    encode_mp4(poster.watch(), clip, width=job.width, height=job.height, fps=job.fps)
+
+    # 2. Check that it is what was asked for, by decoding it.
+    check_clip(clip, job)
+
+    # 3. Only a job whose engine ended well, and that is still ours, gets any further.
+    stream.wait_until_complete()
+
+    # 4. Store, under a name of this attempt's own.
+    asset = _asset(job, clip)
+    thumbnail, asset.color = thumbnail_of(poster.image()), average_color(poster.image())
+    try:
+        with clip.open("rb") as file:
+            asset.file.save("clip.mp4", File(file), save=False)
+        asset.thumbnail.save("poster.webp", ContentFile(thumbnail.data), save=False)
+        # 5. Publish: asset, success and event in one transaction.
+        attempts.succeed(job, asset)
+    except BaseException:
+        discard_files(asset)
+        raise
+
+
+def check_clip(path: Path, job: Job) -> None:
+    """Raise `EngineError` unless the file is the clip that was asked for: codec, size, length, layout."""
+    try:
+        media = probe(path, strict=True)
+    except MediaError as error:
+        raise EngineError("clip_broken", f"the clip does not decode: {error}", "ours") from error
+    video = media.video
+    found = (
+        (video.codec, video.pix_fmt, video.width, video.height, video.frames, is_faststart(path))
+        if video
+        else None
+    )
+    wanted = ("h264", "yuv420p", job.width, job.height, job.frames, True)
+    if found != wanted:
+        raise EngineError(
+            "clip_broken",
+            f"codec, pixel format, width, height, frames and moov-first must be {wanted}, but are {found}",
+            "ours",
+        )
+
+
+class _Poster:
+    """Keeps the middle frame as it passes by."""
+
+    def __init__(self, stream: FrameStream, job: Job) -> None:
+        self._stream, self._size, self._middle = stream, (job.width, job.height), job.frames // 2
+        self._frame = b""
+
+    def watch(self) -> Iterator[memoryview]:
+        for index, frame in enumerate(self._stream):
+            if index == self._middle:
+                self._frame = bytes(frame)
+            yield frame
+
+    def image(self) -> Image.Image:
+        return Image.frombytes("RGB", self._size, self._frame)
+
+
+def _asset(job: Job, clip: Path) -> Asset:
+    with clip.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Asset(
+        workspace_id=job.workspace_id,
+        created_by_id=job.created_by_id,
+        kind=Asset.Kind.VIDEO,
+        origin=Asset.Origin.GENERATED,
+        name=f"{job.model}-{job.pk}.mp4",
+        media_type="video/mp4",
+        uploaded_type="video/mp4",
+        size_bytes=clip.stat().st_size,
+        sha256=digest,
+        width=job.width,
+        height=job.height,
+        seconds=job.frames / job.fps,
+        fps=job.fps,
+    )

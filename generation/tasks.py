@@ -1,0 +1,21 @@
+"""Celery tasks: each fetches by name or id and calls a function that does the work."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from generation import recovery
+from generation.worker import runtime
+
+
+@shared_task(name="generation.serve", ignore_result=True)
+def serve(lane: str) -> None:
+    """A ticket: serve one job of the lane, if one waits."""
+    runtime.current().serve(lane)
+
+
+@shared_task(name="generation.recover", ignore_result=True)
+def recover() -> None:
+    """Return lost jobs to their lanes and reissue missing tickets."""
+    recovery.return_lost_jobs()
+    recovery.reissue_tickets()

@@ -1,0 +1,20 @@
+"""Forms by which operators make and change users in the admin."""
+
+from __future__ import annotations
+
+from unfold.forms import UserChangeForm as UnfoldUserChangeForm
+from unfold.forms import UserCreationForm as UnfoldUserCreationForm
+
+from mutoscope.accounts.models import User
+
+
+class UserCreationForm(UnfoldUserCreationForm):  # type: ignore[misc]
+    class Meta:
+        model = User
+        fields = ["email", "name"]
+
+
+class UserChangeForm(UnfoldUserChangeForm):  # type: ignore[misc]
+    class Meta:
+        model = User
+        fields = "__all__"

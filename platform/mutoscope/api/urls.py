@@ -1,0 +1,26 @@
+"""/api/v1: no trailing slashes, no redirects."""
+
+from django.urls import path
+from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+from rest_framework.routers import SimpleRouter
+
+from assets.api import AssetViewSet
+from generation.api import JobViewSet, ModelViewSet
+from mutoscope.accounts.api import MeView, WorkspaceView
+from mutoscope.health import LiveView, ReadyView
+
+router = SimpleRouter(trailing_slash=False, use_regex_path=False)
+router.register("models", ModelViewSet, basename="model")
+router.register("assets", AssetViewSet, basename="asset")
+router.register("jobs", JobViewSet, basename="job")
+
+urlpatterns = [
+    path("me", MeView.as_view(), name="me"),
+    path("workspace", WorkspaceView.as_view(), name="workspace"),
+    path("health", ReadyView.as_view(), name="health"),
+    path("health/live", LiveView.as_view(), name="health-live"),
+    path("schema", SpectacularAPIView.as_view(), name="schema"),
+    path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("redoc", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
+    *router.urls,
+]

@@ -1,0 +1,130 @@
+"""The web server's application: Django, and before it the two kinds of answer that last long.
+
+Live streams (`mutoscope.api.streams`) and files on local disk (`/files/…`, with byte ranges, which players need)
+are served without a thread each; everything else is Django's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mutoscope.settings")
+django_application = get_asgi_application()  # before what follows: it sets up the apps
+
+from asgi_correlation_id import CorrelationIdMiddleware  # noqa: E402
+from django.conf import settings  # noqa: E402
+from django.core.files.storage import default_storage  # noqa: E402
+from starlette.applications import Starlette  # noqa: E402
+from starlette.exceptions import HTTPException  # noqa: E402
+from starlette.middleware import Middleware  # noqa: E402
+from starlette.requests import Request  # noqa: E402
+from starlette.responses import FileResponse, JSONResponse, Response  # noqa: E402
+from starlette.routing import Mount, Route  # noqa: E402
+from starlette.types import ASGIApp, Message, Receive, Scope, Send  # noqa: E402
+
+from assets.storage import FILES, SignedFileSystemStorage  # noqa: E402
+from mutoscope.api.errors import MEDIA_TYPE, problem  # noqa: E402
+from mutoscope.api.streams import Hub, job_stream  # noqa: E402
+from mutoscope.errors import NotFound, Refusal  # noqa: E402
+
+
+class BodyLimit:
+    """Refuses request bodies over `UPLOAD_MAX_BYTES` before, or as soon as, they are too large."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        limit: int = settings.UPLOAD_MAX_BYTES
+        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        if announced.isdigit() and int(announced) > limit:
+            await _too_large(limit)(scope, receive, send)
+            return
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise _BodyTooLarge
+            return message
+
+        try:
+            await self.app(scope, counted, send)
+        except _BodyTooLarge:
+            await _too_large(limit)(scope, receive, send)
+
+
+class _BodyTooLarge(Exception):
+    pass
+
+
+def _too_large(limit: int) -> Response:
+    return _problem(413, "too_large", f"a request may have at most {limit:,} bytes, but this one has more")
+
+
+def _problem(status: int, code: str, detail: str) -> JSONResponse:
+    return JSONResponse(problem(status, code, detail), status, media_type=MEDIA_TYPE)
+
+
+async def file(request: Request) -> Response:
+    """A file on local disk, for whoever has a link that has not expired."""
+    storage = default_storage
+    path = (
+        storage.path_of_token(request.path_params["token"])
+        if isinstance(storage, SignedFileSystemStorage)
+        else None
+    )
+    if path is None:
+        raise NotFound("the link leads nowhere or has expired: ask for the asset again to get a fresh one")
+    return FileResponse(
+        path,
+        filename=request.path_params["name"],
+        content_disposition_type="attachment" if "download" in request.query_params else "inline",
+        headers={
+            "Cache-Control": "private, max-age=3600",
+            # Whatever a file turns out to be, a browser must not run it as a page of ours.
+            "Content-Security-Policy": "sandbox; default-src 'none'",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    if isinstance(error, Refusal):
+        return _problem(error.status, error.code, error.message)
+    if isinstance(error, HTTPException):
+        return _problem(error.status_code, "refused", error.detail)
+    return _problem(500, "internal", "something went wrong on our side; the request id finds it in our log")
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    app.state.hub = Hub()
+    reader = asyncio.create_task(app.state.hub.run())
+    yield
+    reader.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await reader
+    await app.state.hub.close()
+
+
+application = Starlette(
+    routes=[
+        Route("/api/v1/jobs/{job_id:uuid}/events/stream", job_stream),
+        Route(FILES + "{token}/{name}", file),
+        Mount("/", django_application),
+    ],
+    middleware=[Middleware(CorrelationIdMiddleware), Middleware(BodyLimit)],
+    exception_handlers={Refusal: _refused, HTTPException: _refused, Exception: _refused},
+    lifespan=_lifespan,
+)

@@ -1,0 +1,275 @@
+"""Settings of the Django project. Every value that differs between installations is read through `env`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from mutoscope import __version__, embedded
+from mutoscope.env import BASE_DIR, PRODUCTION, VAR_DIR, env, local_secret, required
+
+# --- What this installation is -------------------------------------------------------------------------------
+
+DEBUG = env.bool("DEBUG", default=False)
+if DEBUG and PRODUCTION:
+    raise ImproperlyConfigured("DEBUG is on, and production must not have it: it shows secrets to visitors.")
+
+SECRET_KEY = required(
+    "SECRET_KEY",
+    local=local_secret("django") if not PRODUCTION else "",
+    why="it signs sessions and download links; make one with `python -c 'import secrets; "
+    "print(secrets.token_urlsafe(48))'`.",
+)
+PUBLIC_URL = required(
+    "PUBLIC_URL",
+    local="http://127.0.0.1:8000",
+    why="it is the address that people and links use, such as https://clips.example.com.",
+).rstrip("/")
+ALLOWED_HOSTS = required(
+    "ALLOWED_HOSTS",
+    local="127.0.0.1,localhost,[::1]",
+    why="it lists the host names that this installation answers to, separated by commas.",
+).split(",")
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+
+# --- Apps ----------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "mutoscope",
+    "mutoscope.accounts",
+    "mutoscope.operations",
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "django_filters",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "allauth",
+    "allauth.account",
+    "assets",
+    "billing",
+    "generation",
+    "mutoscope.api",
+    "mutoscope.dashboard",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+
+ROOT_URLCONF = "mutoscope.urls"
+ASGI_APPLICATION = "mutoscope.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "mutoscope.dashboard.context.workspace",
+            ]
+        },
+    }
+]
+
+# --- Services: PostgreSQL, Redis or Valkey, storage -----------------------------------------------------------
+
+if PRODUCTION:
+    required("DATABASE_URL", local="", why="jobs live in PostgreSQL: postgresql://user:password@host/database.")
+    required("REDIS_URL", local="", why="tickets travel through Redis or Valkey: redis://:password@host:6379/0.")
+
+DATABASES: dict[str, dict[str, Any]] = {"default": env.db_url_config(embedded.database_url())}
+if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
+    raise ImproperlyConfigured(
+        f"DATABASE_URL must name a PostgreSQL database, but names {DATABASES['default']['ENGINE']}."
+    )
+# A pool and not persistent connections: under ASGI each request has a thread of its own.
+DATABASES["default"]["CONN_MAX_AGE"] = 0
+DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
+    "min_size": 1,
+    "max_size": env.int("DATABASE_POOL_SIZE", default=8),
+    "timeout": 10,
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = embedded.redis_url()
+
+S3_BUCKET = env.str("S3_BUCKET", default="")
+MEDIA_ROOT = env.str("MEDIA_ROOT", default="")
+if PRODUCTION and not (S3_BUCKET or MEDIA_ROOT):
+    raise ImproperlyConfigured(
+        "S3_BUCKET is not set, and production needs it (or MEDIA_ROOT, a folder that all web and worker "
+        "machines share): pictures and clips are kept there."
+    )
+MEDIA_ROOT = MEDIA_ROOT or str(VAR_DIR / "media")
+LINK_LIFETIME = timedelta(hours=env.int("LINK_LIFETIME_HOURS", default=24))
+"""How long a link to a picture or clip works without signing in."""
+
+if S3_BUCKET:
+    MEDIA_STORAGE: dict[str, Any] = {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": S3_BUCKET,
+            "endpoint_url": env.str("S3_ENDPOINT_URL", default="") or None,
+            "region_name": env.str("S3_REGION", default="") or None,
+            "access_key": env.str("S3_ACCESS_KEY", default="") or None,
+            "secret_key": env.str("S3_SECRET_KEY", default="") or None,
+            "querystring_expire": int(LINK_LIFETIME.total_seconds()),
+            "file_overwrite": True,  # names carry ids: the same name is the same thing
+        },
+    }
+else:
+    MEDIA_STORAGE = {"BACKEND": "assets.storage.SignedFileSystemStorage"}
+STORAGES = {
+    "default": MEDIA_STORAGE,
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+STATIC_URL = "/static/"
+STATIC_ROOT = env.str("STATIC_ROOT", default=str(VAR_DIR / "static"))
+STATICFILES_DIRS = [BASE_DIR / "platform" / "mutoscope" / "static"]
+
+# --- Uploads -------------------------------------------------------------------------------------------------
+
+UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", default=512 * 2**20)
+"""No request body may be larger: refused before it is read. Kinds of asset have their own, lower limits."""
+PICTURE_MAX_BYTES = env.int("PICTURE_MAX_BYTES", default=64 * 2**20)
+PICTURE_MAX_PIXELS = env.int("PICTURE_MAX_PIXELS", default=50_000_000)
+
+# --- Sign-in -------------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+ACCOUNT_ADAPTER = "mutoscope.accounts.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "mandatory" if PRODUCTION else "none"
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_LOGOUT_ON_GET = False
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "dashboard:create"
+SIGNUP_OPEN = env.bool("SIGNUP_OPEN", default=not PRODUCTION)
+"""Whether anybody may make an account; otherwise operators make them in the admin."""
+
+EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
+vars().update(EMAIL_CONFIG)
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Mutoscope <noreply@localhost>")
+
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+
+# --- HTTP security -------------------------------------------------------------------------------------------
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
+SECURE_SSL_REDIRECT = PRODUCTION and env.bool("SECURE_SSL_REDIRECT", default=True)
+SECURE_REDIRECT_EXEMPT = [r"^api/v1/health"]  # probes come from inside, over plain HTTP
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
+if env.bool("BEHIND_TLS_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+X_FRAME_OPTIONS = "DENY"
+
+# --- Language and time ---------------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+# --- API -----------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "mutoscope.api.auth.ApiKeyAuthentication",
+        "mutoscope.api.auth.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["mutoscope.accounts.permissions.MayUseWorkspace"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "mutoscope.api.pagination.NewestFirst",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "mutoscope.api.schema.ProblemAutoSchema",
+    "EXCEPTION_HANDLER": "mutoscope.api.errors.problem_response",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "mutoscope.api.negotiation.AlwaysJson",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Mutoscope API",
+    "VERSION": __version__,
+    "DESCRIPTION": "Bring stills to life: upload a picture, ask for motion, follow the job, fetch the clip.",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {"JobStateEnum": "generation.models.Job.State"},
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums"],
+}
+
+# --- Generation ----------------------------------------------------------------------------------------------
+
+CATALOG_FOLDERS = env.list("CATALOG_FOLDERS", default=[])
+"""Folders with catalog files of the operator's own models, beside the shipped ones."""
+JOB_LEASE = timedelta(seconds=env.float("JOB_LEASE_SECONDS", default=30.0))
+"""A worker that does not renew its lease for this long has lost the job."""
+JOB_MAX_ATTEMPTS = env.int("JOB_MAX_ATTEMPTS", default=3)
+RECOVERY_INTERVAL = timedelta(seconds=env.float("RECOVERY_INTERVAL_SECONDS", default=5.0))
+"""How often expired leases and missing tickets are looked for."""
+
+# --- Logging -------------------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "asgi_correlation_id.CorrelationIdFilter", "default_value": "-"}},
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]},
+    },
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {"django.request": {"level": "ERROR"}, "httpx": {"level": "WARNING"}},
+}
+
+# --- The operators' admin ------------------------------------------------------------------------------------
+
+UNFOLD = {
+    "SITE_TITLE": "Mutoscope",
+    "SITE_HEADER": "Mutoscope",
+    "SITE_SUBHEADER": "Operations",
+    "SITE_URL": "/",
+    "SIDEBAR": {
+        "show_search": True,
+        "navigation": "mutoscope.operations.navigation.sidebar",
+    },
+}
