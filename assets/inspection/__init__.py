@@ -56,7 +56,8 @@ def inspect_upload(file: BinaryIO, filename: str, limits: Limits) -> Picture | C
     if media_type is not None:
         return _inspect_picture(file, media_type, size, head, limits)
     if is_clip(head):
-        check_bytes(size, max(limits.max_video_bytes, limits.max_audio_bytes), "Videos")
+        # Which of the two it is, and so which limit holds, is known only after a look at its streams.
+        check_bytes(size, max(limits.max_video_bytes, limits.max_audio_bytes), "Videos and sounds")
         return inspect_clip(file, head=head, sha256=_sha256(file), size=size, limits=limits)
     raise refusal_of_unknown(head, filename, _ALL)
 

@@ -88,7 +88,9 @@ def inspect_clip(file: BinaryIO, *, head: bytes, sha256: str, size: int, limits:
 def _inspect(source: Path, folder: Path, *, head: bytes, sha256: str, size: int, limits: Limits) -> Clip:
     info = probe(source, strict=True, timeout=_TIMEOUT_SECONDS)
     packaging = _packaging(info, head)
-    if info.video is None:
+    if info.video:
+        check_bytes(size, limits.max_video_bytes, "Videos")
+    else:
         check_bytes(size, limits.max_audio_bytes, "Sounds")
     poster = _poster(source, info.video) if info.video else None
     target = folder / f"clean{packaging.extension}"

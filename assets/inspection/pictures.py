@@ -6,6 +6,7 @@ never served.
 """
 
 import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ def decode_picture(file: BinaryIO, *, media_type: str, sha256: str, size: int, l
     with _untrusted_decoding():
         lossless = media_type == "image/png" or (media_type == "image/webp" and webp_is_lossless(file))
         if media_type == "image/png":
-            _verify_png(file)
+            _check_png_is_whole(file)
         image = _upright_srgb(file, media_type, limits)
         width, height = image.size
         clean = _encode(image, lossless=lossless)
@@ -143,11 +144,21 @@ def _animated() -> Rejected:
     return Rejected(Refusal.ANIMATED, message)
 
 
-def _verify_png(file: BinaryIO) -> None:
-    """Check every checksum up to the end mark: Pillow shows a PNG without its end as if it were whole."""
-    file.seek(0)
-    with Image.open(file, formats=["PNG"]) as image:
-        image.verify()
+def _check_png_is_whole(file: BinaryIO) -> None:
+    """Check every checksum up to the end mark: Pillow shows a PNG without its end as if it were whole.
+
+    Raises ValueError, or struct.error where the file ends within a chunk.
+    """
+    file.seek(8)
+    kind = b""
+    while kind != b"IEND":
+        size, kind = struct.unpack(">I4s", file.read(8))
+        checksum = zlib.crc32(kind)
+        while size > 0 and (block := file.read(min(size, 1024**2))):
+            checksum = zlib.crc32(block, checksum)
+            size -= len(block)
+        if struct.unpack(">I", file.read(4))[0] != checksum:
+            raise ValueError(f"the checksum of the {kind!r} chunk is wrong")
 
 
 def _upright_srgb(file: BinaryIO, media_type: str, limits: Limits) -> Image.Image:
