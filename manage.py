@@ -11,8 +11,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "platform"))
 from mutoscope import embedded
 
 SERVICES_NOT_NEEDED = {
-    "check", "clip", "collectstatic", "compilemessages", "demo", "diffsettings", "findstatic", "help",
-    "makemessages", "makemigrations", "spectacular", "up", "version", "--help", "-h", "--version",
+    "check", "collectstatic", "demo", "diffsettings", "findstatic", "help",
+    "spectacular", "up", "version", "--help", "-h", "--version",
 }  # fmt: skip
 """Commands that never reach PostgreSQL or Valkey, or (`up`, `demo`) that hold the services themselves."""
 

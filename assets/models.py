@@ -53,7 +53,7 @@ class Asset(models.Model):
     class Meta:
         ordering = ["-id"]
         indexes = [
-            models.Index("workspace", "-id", name="asset_library", condition=Q(deleted_at=None)),
+            models.Index(fields=["workspace", "-id"], name="asset_library", condition=Q(deleted_at=None)),
         ]
         constraints = [
             models.CheckConstraint(

@@ -51,8 +51,6 @@ class ModelSerializer(serializers.Serializer[Any]):
 class ModelViewSet(ViewSet):
     """The models of this installation."""
 
-    lookup_value_regex = r"[a-z0-9][a-z0-9.-]*"
-
     @extend_schema(operation_id="list_models", responses=ModelSerializer(many=True))
     def list(self, request: Request) -> Response:
         return Response(ModelSerializer(catalog.models().values(), many=True).data)

@@ -88,13 +88,13 @@ class Job(models.Model):
     class Meta:
         ordering = ["-id"]
         indexes = [
-            models.Index("lane", "id", name="job_claim", condition=Q(state="queued")),
+            models.Index(fields=["lane", "id"], name="job_claim", condition=Q(state="queued")),
             models.Index(
-                "lease_expires_at", name="job_lease", condition=Q(state__in=["running", "finishing"])
+                fields=["lease_expires_at"], name="job_lease", condition=Q(state__in=["running", "finishing"])
             ),
-            models.Index("workspace", "-id", name="job_history"),
+            models.Index(fields=["workspace", "-id"], name="job_history"),
             models.Index(
-                "workspace", name="job_active", condition=Q(state__in=["queued", "running", "finishing"])
+                fields=["workspace"], name="job_active", condition=Q(state__in=["queued", "running", "finishing"])
             ),
         ]
         constraints = [

@@ -10,7 +10,14 @@ from typing import BinaryIO
 
 from assets.inspection.clips import CleanFile, Clip, inspect_clip
 from assets.inspection.content import HEAD_BYTES, is_clip, picture_type, refusal_of_unknown
-from assets.inspection.pictures import Encoded, Picture, check_header, decode_picture
+from assets.inspection.pictures import (
+    Encoded,
+    Picture,
+    average_color,
+    check_header,
+    decode_picture,
+    thumbnail_of,
+)
 from assets.inspection.rules import Limits, Refusal, Rejected, check_bytes
 
 __all__ = [
@@ -21,8 +28,10 @@ __all__ = [
     "Picture",
     "Refusal",
     "Rejected",
+    "average_color",
     "inspect_picture",
     "inspect_upload",
+    "thumbnail_of",
 ]
 
 _PICTURES = "JPEG, PNG, WebP, AVIF and HEIC pictures"

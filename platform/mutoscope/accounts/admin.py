@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from allauth.account.models import EmailAddress
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
@@ -15,7 +14,7 @@ from mutoscope.accounts import services
 from mutoscope.accounts.forms import UserChangeForm, UserCreationForm
 from mutoscope.accounts.models import ApiKey, Membership, User, Workspace
 
-admin.site.unregister([Group, EmailAddress])
+admin.site.unregister(Group)
 
 
 class MembershipInline(TabularInline):

@@ -34,7 +34,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     """A person, known by e-mail address. What people own belongs to workspaces, never to the user."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    email = models.EmailField()
+    email = models.EmailField(unique=True)
     name = models.CharField(max_length=120, blank=True)
     is_staff = models.BooleanField("operator", default=False, help_text="May use the operators' admin.")
     is_active = models.BooleanField(default=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from mutoscope.accounts.selectors import Access
 from mutoscope.errors import Forbidden
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView  # which itself imports this module, by the settings
 
 
 def access(request: Request) -> Access:
