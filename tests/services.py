@@ -1,0 +1,35 @@
+"""A pytest plugin that must come before Django's settings: the tests' own PostgreSQL and Valkey.
+
+They live under `var/test/`, apart from those of a checkout in use; parallel test processes share them, each with
+its own database in both.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+_BASE = Path(__file__).resolve().parents[1]
+os.environ["MUTOSCOPE_VAR"] = str(_BASE / "var" / "test")
+os.environ["MUTOSCOPE_MODE"] = "local"
+os.environ["CATALOG_FOLDERS"] = str(_BASE / "tests" / "catalog")
+for name in ("DATABASE_URL", "REDIS_URL", "S3_BUCKET", "PUBLIC_URL"):
+    os.environ.pop(name, None)
+
+from mutoscope import embedded  # noqa: E402  (it reads MUTOSCOPE_VAR)
+
+_running = ExitStack()
+
+
+def pytest_load_initial_conftests() -> None:
+    _running.enter_context(embedded.services())
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) + 1
+    os.environ["REDIS_URL"] = os.environ["REDIS_URL"].removesuffix("/0") + f"/{number}"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    _running.close()
