@@ -21,13 +21,11 @@ for name in ("DATABASE_URL", "REDIS_URL", "S3_BUCKET", "PUBLIC_URL"):
 
 from mutoscope import embedded  # noqa: E402  (it reads MUTOSCOPE_VAR)
 
+# Here and not in a hook: pytest-django reads the settings before any hook of ours could run.
 _running = ExitStack()
-
-
-def pytest_load_initial_conftests() -> None:
-    _running.enter_context(embedded.services())
-    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) + 1
-    os.environ["REDIS_URL"] = os.environ["REDIS_URL"].removesuffix("/0") + f"/{number}"
+_running.enter_context(embedded.services())
+_number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) + 1
+os.environ["REDIS_URL"] = os.environ["REDIS_URL"].removesuffix("/0") + f"/{_number}"
 
 
 @pytest.hookimpl(trylast=True)
