@@ -119,7 +119,7 @@ def _spool(file: BinaryIO, path: Path) -> Path:
 
 def _poster(source: Path, video: VideoStream) -> Image.Image:
     """A frame a little after the start, where clips tend to be black."""
-    at = min(1.0, video.frames / video.fps / 10) if video.frames > 10 and video.fps else 0.0
+    at = min(1.0, video.frames / video.fps / 10) if video.fps else 0.0
     png = frame_as_png(source, at=at, max_side=THUMBNAIL_SIDE, timeout=_TIMEOUT_SECONDS)
     return Image.open(BytesIO(png), formats=["PNG"])
 

@@ -215,6 +215,13 @@ def huge(codec: str) -> bytes:
     return data[:at] + struct.pack(">II", 60_000, 60_000) + data[at + 8 :]
 
 
+@pytest.mark.parametrize("codec", FORMATS)
+def test_what_the_decoder_finds_is_checked_too(codec, monkeypatch):
+    """A header that hides its dimensions from us does not get past the limits."""
+    monkeypatch.setattr("assets.inspection.pictures.dimensions", lambda *arguments: None)
+    assert refusal(photograph(codec), limits=Limits(max_pixels=10_000)).code is Refusal.TOO_MANY_PIXELS
+
+
 MEASURE = """
 import io, resource, sys
 from assets.inspection import Limits, Rejected, inspect_picture, inspect_upload
