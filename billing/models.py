@@ -5,15 +5,8 @@ from __future__ import annotations
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from billing.tiers import Tier
 from mutoscope.accounts.models import Workspace
-
-
-class Tier(models.TextChoices):
-    """Whose work comes first where workers are shared; each tier of each model has a queue of its own."""
-
-    PAID = "paid"
-    FREE = "free"
-    BATCH = "batch"
 
 
 class Plan(models.Model):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from billing.models import Tier
+from billing.tiers import Tier
 from generation import catalog
 
 

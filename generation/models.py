@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from assets.models import Asset
-from billing.models import Tier
+from billing.tiers import Tier
 from mutoscope.accounts.models import ApiKey, User, Workspace
 from mutoscope.ids import new_id
 

@@ -137,6 +137,8 @@ def wait_for_state(job: Job, *states: str, seconds: float = 30) -> Job:
 
     def look() -> Job | None:
         job.refresh_from_db()
+        if job.state in Job.TERMINAL and job.state not in states:
+            pytest.fail(f"job {job.pk} is {job.state}: {job.error_message}")
         return job if job.state in states else None
 
     found: Job = wait_for(look, seconds=seconds, what=f"{' or '.join(states)} of job {job.pk}")

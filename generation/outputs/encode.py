@@ -25,7 +25,7 @@ def encode_mp4(frames: Iterable[memoryview], target: Path, *, width: int, height
     Raises `EngineError` (ours) when ffmpeg fails, and whatever `frames` raises, after ffmpeg is gone.
     """
     graph = (
-        ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", video_size=f"{width}x{height}", framerate=fps)
+        ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", video_size=(width, height), framerate=fps)
         .filter("scale", out_color_matrix="bt709", out_range="tv")
         .output(
             str(target),

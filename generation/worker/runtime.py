@@ -122,6 +122,7 @@ class Runtime:
         except (Abandoned, attempts.Lost):
             log.info("job %s: attempt %d leaves no clip", job.pk, job.attempt)
         except EngineError as error:
+            log.warning("job %s: attempt %d gave no clip: %s", job.pk, job.attempt, error.message)
             stream.reject()
             attempts.settle_error(job, error)
         except Exception as error:

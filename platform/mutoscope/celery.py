@@ -9,56 +9,65 @@ import os
 from typing import Any
 
 from celery import Celery
+from celery.signals import setup_logging
 from django.conf import settings
+from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mutoscope.settings")
 
 UPKEEP_QUEUE = "upkeep"
 
 app = Celery("mutoscope")
-app.conf.update(
-    broker_url=settings.REDIS_URL,
-    broker_transport_options={
-        # Lanes are served in the order the operator named them.
-        "queue_order_strategy": "priority",
-        "global_keyprefix": "",
-        "socket_timeout": 10,
-        "socket_connect_timeout": 5,
-    },
-    broker_connection_retry_on_startup=True,
-    task_ignore_result=True,
-    task_serializer="json",
-    accept_content=["json"],
-    # Acknowledged when taken: a ticket lost with its worker is reissued from the database, and the broker's
-    # visibility timeout has nothing to redeliver in the middle of a long job.
-    task_acks_late=False,
-    # A busy worker reserves nothing that an idle one could take.
-    worker_prefetch_multiplier=1,
-    worker_disable_prefetch=True,
-    worker_hijack_root_logger=False,
-    task_create_missing_queues=False,
-    task_default_queue=UPKEEP_QUEUE,
-    beat_schedule={
-        "recover": {
-            "task": "generation.recover",
-            "schedule": settings.RECOVERY_INTERVAL.total_seconds(),
-            # A late round is as good as none: the next one does the same work.
-            "options": {"queue": UPKEEP_QUEUE, "expires": settings.RECOVERY_INTERVAL.total_seconds()},
-        },
-    },
-    beat_scheduler="celery.beat:Scheduler",
-)
-app.autodiscover_tasks(["generation"])
 
 
-@app.on_after_finalize.connect
-def _declare_lanes(sender: Celery, **kwargs: Any) -> None:
-    """One queue a lane and no others: a ticket to a lane that does not exist is an error."""
+def _configuration() -> dict[str, Any]:
+    # Imported when the configuration is first used: by then a catalog that breaks a rule has been reported.
     from generation.lanes import every_lane
 
-    for lane in every_lane():
-        sender.amqp.queues.add(str(lane))
-    sender.amqp.queues.add(UPKEEP_QUEUE)
+    every_round = settings.RECOVERY_INTERVAL.total_seconds()
+    return {
+        "broker_url": settings.REDIS_URL,
+        "broker_transport_options": {
+            # Lanes are served in the order the operator named them.
+            "queue_order_strategy": "priority",
+            "socket_timeout": 10,
+            "socket_connect_timeout": 5,
+        },
+        "broker_connection_retry_on_startup": True,
+        # One queue a lane and no others: a ticket to a lane that does not exist is an error.
+        "task_queues": [Queue(name) for name in [*map(str, every_lane()), UPKEEP_QUEUE]],
+        "task_create_missing_queues": False,
+        "task_default_queue": UPKEEP_QUEUE,
+        "task_ignore_result": True,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        # Acknowledged when taken: a ticket lost with its worker is reissued from the database, and the
+        # broker's visibility timeout has nothing to redeliver in the middle of a long job.
+        "task_acks_late": False,
+        # A busy worker reserves nothing that an idle one could take.
+        "worker_prefetch_multiplier": 1,
+        "worker_disable_prefetch": True,
+        "beat_scheduler": "celery.beat:Scheduler",  # in memory: its only entry repeats within seconds
+        "beat_schedule": {
+            "recover": {
+                "task": "generation.recover",
+                "schedule": every_round,
+                # A late round is as good as none: the next one does the same work.
+                "options": {"queue": UPKEEP_QUEUE, "expires": every_round},
+            },
+        },
+    }
+
+
+app.add_defaults(_configuration)
+
+
+@setup_logging.connect
+def _keep_logging(**kwargs: Any) -> None:
+    """Logging is set up by Django; with a receiver here, Celery leaves it alone."""
+
+
+app.autodiscover_tasks(["generation"])
 
 
 def run_worker(queues: list[str], *, name: str, beat: bool = False) -> None:

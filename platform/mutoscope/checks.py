@@ -8,7 +8,7 @@ from typing import Any
 from django.core.checks import CheckMessage, Error, register
 
 from mutoscope.env import BASE_DIR
-from mutoscope.media import MediaError, ffmpeg_executable
+from mutoscope.media import FfmpegMissingError, ffmpeg_executable
 
 
 @register
@@ -16,7 +16,7 @@ def ffmpeg_is_there(**kwargs: Any) -> list[CheckMessage]:
     """Clips cannot be encoded without ffmpeg."""
     try:
         ffmpeg_executable()
-    except MediaError as error:
+    except FfmpegMissingError as error:
         return [Error(str(error), id="mutoscope.E001")]
     return []
 

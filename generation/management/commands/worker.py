@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from billing.models import Tier
+from billing.tiers import Tier
 from generation import catalog
 from generation.engines.base import EngineError
 from generation.lanes import Lane, UnknownLane
