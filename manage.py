@@ -11,10 +11,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "platform"))
 from mutoscope import embedded
 
 SERVICES_NOT_NEEDED = {
-    "check", "collectstatic", "demo", "diffsettings", "findstatic", "help",
-    "spectacular", "up", "version", "--help", "-h", "--version",
+    "check", "collectstatic", "diffsettings", "findstatic", "help", "spectacular", "version",
+    "--help", "-h", "--version",
 }  # fmt: skip
-"""Commands that never reach PostgreSQL or Valkey, or (`up`, `demo`) that hold the services themselves."""
+"""Commands that never reach PostgreSQL or Valkey."""
 
 
 def main(arguments: list[str]) -> None:

@@ -220,9 +220,3 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
-
-def log_folder() -> Path:
-    """Where the processes that `up` and `demo` start write what they have to say."""
-    folder = VAR_DIR / "log"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
