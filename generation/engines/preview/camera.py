@@ -1,8 +1,9 @@
 """A pinhole camera over a picture with relief: where in the picture each pixel of a frame looks.
 
-Picture coordinates have the camera's first axis as origin and the subject's depth as unit, so that a point at
-(x, y) with disparity d stands at (x, y, 1) / d. From a camera at C, a ray that would meet the subject's plane of the
-resting camera at s meets the relief at p = s (1 - d(p) Cz) + d(p) Cxy, which is solved by repeated substitution.
+Picture coordinates have the camera's first axis as origin and the subject's depth as unit, so that a point
+at (x, y) with disparity d stands at (x, y, 1) / d. From a camera at C, a ray that would meet the subject's
+plane of the resting camera at s meets the relief at p = s (1 - d(p) Cz) + d(p) Cxy, which is solved by
+repeated substitution.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from generation.engines.preview.depth import Plane
 from generation.engines.preview.path import Path
 
 Coordinates: TypeAlias = NDArray[np.float32]
+Rays: TypeAlias = tuple[Coordinates, Coordinates]
+"""Where rays of the resting camera meet the subject's plane: x and y, of one shape."""
 
 MAX_PRE_ZOOM = 1.22
 """How much of the picture a move may cost at the start; what would need more is made smaller instead."""
@@ -58,13 +61,14 @@ class Scene:
     bounds: Rectangle
 
     def at(self, x: Coordinates, y: Coordinates) -> Plane:
-        """Disparity at points in picture coordinates (2-D arrays); beyond the picture its border's goes on."""
+        """Disparity at points in picture coordinates (2-D arrays); beyond it its border's."""
         height, width = self.disparity.shape
         across = width / (self.bounds.right - self.bounds.left)
         down = height / (self.bounds.bottom - self.bounds.top)
         columns = (x - np.float32(self.bounds.left)) * np.float32(across) - np.float32(0.5)
         rows = (y - np.float32(self.bounds.top)) * np.float32(down) - np.float32(0.5)
-        return cv2.remap(self.disparity, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        seen = cv2.remap(self.disparity, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(seen, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +84,13 @@ class View:
         """Width and height at the subject's plane, in picture coordinates."""
         return self.width / self.focal, self.height / self.focal
 
-    def rays(self, columns: Coordinates, rows: Coordinates) -> tuple[Coordinates, Coordinates]:
+    def rays(self, columns: Coordinates, rows: Coordinates) -> Rays:
         """Pixels as points on the subject's plane, seen by the resting camera."""
         across = (columns - np.float32((self.width - 1) / 2)) / np.float32(self.focal)
         down = (rows - np.float32((self.height - 1) / 2)) / np.float32(self.focal)
         return across, down
 
-    def edge(self, nodes: int) -> tuple[Coordinates, Coordinates]:
+    def edge(self, nodes: int) -> Rays:
         """Rays through the outermost pixels, `nodes` a side, each of shape 1 × 4 nodes."""
         across = np.linspace(0, self.width - 1, nodes, dtype=np.float32)
         down = np.linspace(0, self.height - 1, nodes, dtype=np.float32)
@@ -96,12 +100,12 @@ class View:
 
 
 def land(
-    scene: Scene, path: Path, frames: slice, pre_zoom: float, across: Coordinates, down: Coordinates
+    scene: Scene, path: Path, frames: slice, pre_zoom: float, rays: Rays
 ) -> tuple[Coordinates, Coordinates]:
     """Where rays of the given frames meet the picture: x and y in picture coordinates.
 
-    Rays are `across`, `down`, of shape 1 × n for several frames (the result is frames × n), or of any 2-D shape
-    for a slice of a single frame (the result has that shape).
+    Rays have the shape 1 × n for several frames (the result is frames × n), or any 2-D shape for a slice of a
+    single frame (the result has that shape).
     """
 
     def column(track: NDArray[np.float64]) -> Coordinates:
@@ -109,7 +113,7 @@ def land(
 
     zoom = column(path.zoom * pre_zoom)
     yaw, pitch, roll = column(path.yaw), column(path.pitch), column(path.roll)
-    u, v = across / zoom, down / zoom
+    u, v = rays[0] / zoom, rays[1] / zoom
     turned_u, turned_v = u * np.cos(roll) - v * np.sin(roll), u * np.sin(roll) + v * np.cos(roll)
     raised_v = turned_v * np.cos(pitch) - np.sin(pitch)
     forward = turned_v * np.sin(pitch) + np.cos(pitch)
@@ -125,7 +129,7 @@ def land(
 
 
 def relief_for(scene: Scene, path: Path, view: View) -> Scene:
-    """The scene with its relief flattened towards the subject's plane as far as the path would fold or tear it."""
+    """The scene, flattened towards the subject's plane as far as the path would else fold or tear it."""
     height, width = scene.disparity.shape
     bounds = scene.bounds
     x = np.linspace(bounds.left, bounds.right, width, dtype=np.float32)[None]
@@ -136,7 +140,9 @@ def relief_for(scene: Scene, path: Path, view: View) -> Scene:
     steepest = 0.0
     for at in range(0, len(path.x), 8):
         travel_x, travel_y = path.x[at] - x * path.depth[at], path.y[at] - y * path.depth[at]
-        steepest = max(steepest, float(np.max(np.abs(slope_x * travel_x + slope_y * travel_y), where=seen, initial=0)))
+        steepest = max(
+            steepest, float(np.max(np.abs(slope_x * travel_x + slope_y * travel_y), where=seen, initial=0))
+        )
     if steepest <= _STEEPEST:
         return scene
     flattened = 1.0 + (scene.disparity - 1.0) * np.float32(_STEEPEST / steepest)
@@ -144,18 +150,21 @@ def relief_for(scene: Scene, path: Path, view: View) -> Scene:
 
 
 def fit(scene: Scene, path: Path, view: View) -> tuple[Path, float]:
-    """Keep every frame inside the picture: the path, made calmer if need be, and the zoom it starts with (>= 1).
+    """Keep every frame inside the picture: the path, calmer if need be, and the zoom that it starts with.
 
-    One zoom for the whole path, so that nothing breathes; it is the least that suffices, up to `MAX_PRE_ZOOM`.
+    One zoom for the whole path, so that nothing breathes; it is the least that suffices, up to
+    `MAX_PRE_ZOOM`.
     """
     inside = scene.bounds.inset(0.5 / view.focal)
     everything = slice(None)
     coarse, fine = view.edge(_EDGE_NODES), view.edge(max(view.width, view.height) // 8)
 
-    def fits(scale: float, zoom: float, edge: tuple[Coordinates, Coordinates]) -> bool:
-        return inside.holds(*land(scene, path.calmed(scale), everything, zoom, *edge))
+    def fits(scale: float, zoom: float, edge: Rays) -> bool:
+        return inside.holds(*land(scene, path.calmed(scale), everything, zoom, edge))
 
-    scale = 1.0 if fits(1.0, MAX_PRE_ZOOM, coarse) else _bisect(lambda s: fits(s, MAX_PRE_ZOOM, coarse), 0.0, 1.0)
+    scale = (
+        1.0 if fits(1.0, MAX_PRE_ZOOM, coarse) else _bisect(lambda s: fits(s, MAX_PRE_ZOOM, coarse), 0.0, 1.0)
+    )
     zoom = _bisect(lambda z: fits(scale, z, coarse), MAX_PRE_ZOOM, 1.0)
     while not fits(scale, zoom, fine):
         zoom *= 1.002

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path as File
@@ -16,11 +17,14 @@ from generation.engines.base import EngineError, EngineRequest, FrameSink, OnSte
 from generation.engines.preview.camera import Coordinates, Rectangle, Scene, View, fit, land, relief_for
 from generation.engines.preview.depth import estimate_disparity
 from generation.engines.preview.moves import Shot, read_shot
-from generation.engines.preview.path import Path, plan_path
+from generation.engines.preview.path import Path, Room, plan_path
 from generation.engines.preview.picture import cover, cut_plate, open_picture
 
 VERSION = "1"
 """Goes up whenever the same request would give other frames."""
+
+MAX_THREADS = 4
+"""A frame is too little work to share among more; the encoder needs the other cores."""
 
 _STEP = 8
 """Pixels between the nodes at which the camera's rays are solved; between them the map is interpolated."""
@@ -40,14 +44,15 @@ class Take:
 
 
 class PreviewEngine:
-    """Renders the camera move that a prompt asks for from the still alone (see `generation.engines.base.Engine`).
+    """Renders the camera move that a prompt asks for from the still alone.
 
-    The same request gives the same bytes, whatever the number of threads, with the same numpy, OpenCV and kind of
-    processor; the recipe names the versions.
+    The same request gives the same bytes, whatever the number of threads, with the same numpy, OpenCV and
+    kind of processor; the recipe names the versions.
     """
 
     def load(self) -> None:
-        """Nothing to bring into memory: the engine is code only."""
+        """Set how many threads OpenCV may use in this process; there is no model to bring into memory."""
+        cv2.setNumThreads(min(MAX_THREADS, os.cpu_count() or 1))
 
     def warm_up(self) -> None:
         """Let OpenCV choose its code paths and start its threads, by rendering a frame of nothing."""
@@ -56,7 +61,7 @@ class PreviewEngine:
         list(render(prepare(request, picture)))
 
     def generate(self, request: EngineRequest, frames: FrameSink, on_step: OnStep) -> Mapping[str, Any]:
-        """Render the clip; a step is a frame. Raises `EngineError` when mode or image are not for this engine."""
+        """Render the clip; a step is a frame. Raises `EngineError` when mode or image are unfit."""
         take = prepare(request, open_picture(_image_of(request), request.width, request.height))
         for done, frame in enumerate(render(take), start=1):
             frames.write(frame)
@@ -73,7 +78,7 @@ def prepare(request: EngineRequest, picture: NDArray[np.uint8]) -> Take:
     shot = read_shot(request.prompt, request.negative_prompt)
     disparity = estimate_disparity(picture)
     bounds = cover(picture, request.width, request.height, view.focal, _centre_of_interest(disparity))
-    path = plan_path(shot, request.frames, request.fps, request.seed, view.extent)
+    path = plan_path(shot, request.frames, request.fps, request.seed, _room(view, bounds))
     scene = relief_for(Scene(disparity, bounds), path, view)
     path, pre_zoom = fit(scene, path, view)
     wanted = _seen(scene, path, view, pre_zoom)
@@ -101,13 +106,20 @@ def plate_map(take: Take, at: int) -> tuple[Coordinates, Coordinates]:
     across = np.arange(nodes_across, dtype=np.float32) * _STEP - (_STEP + 1) / 2
     down = np.arange(nodes_down, dtype=np.float32) * _STEP - (_STEP + 1) / 2
     rays = view.rays(*np.meshgrid(across, down))
-    x, y = land(take.scene, take.path, slice(at, at + 1), take.pre_zoom, *rays)
+    x, y = land(take.scene, take.path, slice(at, at + 1), take.pre_zoom, rays)
     plate_height, plate_width = take.plate.shape[:2]
-    columns = (x - np.float32(bounds.left)) * np.float32(plate_width / (bounds.right - bounds.left)) - np.float32(0.5)
-    rows = (y - np.float32(bounds.top)) * np.float32(plate_height / (bounds.bottom - bounds.top)) - np.float32(0.5)
+    columns = (x - np.float32(bounds.left)) * np.float32(
+        plate_width / (bounds.right - bounds.left)
+    ) - np.float32(0.5)
+    rows = (y - np.float32(bounds.top)) * np.float32(
+        plate_height / (bounds.bottom - bounds.top)
+    ) - np.float32(0.5)
     size = (nodes_across * _STEP, nodes_down * _STEP)
     shown = (slice(_STEP, _STEP + view.height), slice(_STEP, _STEP + view.width))
-    return cv2.resize(columns, size)[shown], cv2.resize(rows, size)[shown]
+    return (
+        np.asarray(cv2.resize(columns, size), np.float32)[shown],
+        np.asarray(cv2.resize(rows, size), np.float32)[shown],
+    )
 
 
 def _image_of(request: EngineRequest) -> File:
@@ -131,9 +143,21 @@ def _centre_of_interest(disparity: NDArray[np.float32]) -> tuple[float, float]:
     return (0.5 + x) / 2, (0.5 + y) / 2
 
 
+def _room(view: View, bounds: Rectangle) -> Room:
+    width, height = view.extent
+    return Room(
+        width,
+        height,
+        left=-bounds.left - width / 2,
+        right=bounds.right - width / 2,
+        up=-bounds.top - height / 2,
+        down=bounds.bottom - height / 2,
+    )
+
+
 def _seen(scene: Scene, path: Path, view: View, pre_zoom: float) -> Rectangle:
-    """What part of the picture the clip shows, in picture coordinates: the relief never folds, so edges bound it."""
-    x, y = land(scene, path, slice(None), pre_zoom, *view.edge(max(view.width, view.height) // 8))
+    """What part of the picture the clip shows; the relief never folds, so the frame's edges bound it."""
+    x, y = land(scene, path, slice(None), pre_zoom, view.edge(max(view.width, view.height) // 8))
     return Rectangle(float(x.min()), float(y.min()), float(x.max()), float(y.max()))
 
 
@@ -149,7 +173,12 @@ def _recipe(request: EngineRequest, take: Take) -> dict[str, Any]:
         "fps": request.fps,
         "moves": [
             [
-                {"kind": move.kind.value, "direction": move.direction, "speed": move.speed, "words": move.words}
+                {
+                    "kind": move.kind.value,
+                    "direction": move.direction,
+                    "speed": move.speed,
+                    "words": move.words,
+                }
                 for move in step
             ]
             for step in take.shot.steps

@@ -1,4 +1,4 @@
-"""Reads a prompt as a director would: which camera moves it asks for, how fast, in which order, and which it forbids.
+"""Reads a prompt as a director would: which camera moves it asks for, how fast, in which order; which not.
 
 Only words about the camera count: a frying pan, a crane in the reeds and a hat that tilts are left alone.
 """
@@ -6,11 +6,12 @@ Only words about the camera count: a frying pan, a crane in the reeds and a hat 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from generation.engines.preview.vocabulary import (
     CAMERA_WORDS,
+    FILLERS,
     INTENSIFIERS,
     SPEED_WORDS,
     VOCABULARY,
@@ -25,7 +26,7 @@ SPEED_RANGE = (0.2, 2.2)
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One camera move. `direction` is +1 or -1 as `Kind` says, `speed` 1.0 as usual, `words` what the prompt said."""
+    """One camera move: `direction` +1 or -1 as `Kind` says, `speed` a factor, `words` as in the prompt."""
 
     kind: Kind
     direction: int = 1
@@ -48,7 +49,10 @@ class Ban:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """How a prompt was read: moves made together in a step, steps one after the other; `default` if it named none."""
+    """How a prompt was read: steps one after the other, the moves of a step together; what is forbidden.
+
+    `default` is true when the prompt asked for no move that is allowed, so that the engine chose.
+    """
 
     steps: tuple[tuple[Move, ...], ...]
     bans: tuple[Ban, ...] = ()
@@ -61,8 +65,10 @@ class Shot:
 
 
 def read_shot(prompt: str, negative_prompt: str = "") -> Shot:
-    """Read the camera moves from a prompt; whatever the negative prompt names is forbidden. Any text is fine."""
-    bans, steps, camera_held = [], [], False
+    """Read the camera moves from a prompt, any text; whatever the negative prompt names is forbidden."""
+    bans: list[Ban] = []
+    steps: list[tuple[Move, ...]] = []
+    camera_held = False
     last: Move | None = None
     for passage in _passages(prompt):
         reading = _read_passage(_completed(passage, last), negated=False)
@@ -74,11 +80,12 @@ def read_shot(prompt: str, negative_prompt: str = "") -> Shot:
     for passage in _passages(negative_prompt):
         reading = _read_passage(passage, negated=True)
         bans += reading.bans
-        camera_held |= reading.camera_held
+        if reading.camera_held:
+            camera_held, steps = True, []
     bans = list(dict.fromkeys(bans))
-    allowed = [step for step in (_permitted(step, bans) for step in steps) if step]
+    allowed = tuple(step for step in (_permitted(step, bans) for step in steps) if step)
     if allowed:
-        return Shot(tuple(allowed), tuple(bans))
+        return Shot(allowed, tuple(bans))
     return Shot((_default_moves(bans, camera_held),), tuple(bans), default=not camera_held)
 
 
@@ -100,7 +107,7 @@ def _permitted(moves: Iterable[Move], bans: list[Ban]) -> tuple[Move, ...]:
 
 
 def _default_moves(bans: list[Ban], camera_held: bool) -> tuple[Move, ...]:
-    """A gentle push in with a little drift, less what is forbidden. Somebody who forbids zooming means the push too."""
+    """A gentle push in with a little drift, less what is forbidden; "no zoom" means no push either."""
     if camera_held:
         return (Move(Kind.LOCKED),)
     push, drift = Move(Kind.PUSH, speed=0.6), Move(Kind.DRIFT)
@@ -114,24 +121,19 @@ _REWRITES = (
     (re.compile(r"[’`]"), "'"),
     (re.compile(r"n't\b"), " not"),
     (re.compile(r"\b(?:slow|slo|fast)[ -]?mo(?:tion)?\b|\btime[ -]?lapse\b|\bstop[ -]motion\b"), "filmed"),
-    (re.compile(r"[-–—_/\s]+"), " "),
+    (re.compile(r"[-–—_/:\s]+"), " "),
     (re.compile(r"\bnot (?:too|so|very|overly) (?:fast|quick|rapid|dramatic)(?:ly)?\b"), "gently"),
 )
 _NEXT_STEP = re.compile(
-    r"[,.;]?\s*\b(?:and then|then|followed by|after that|afterwards|before|next|finally|and ends? (?:with|on))\b,?"
+    r"[,.;]?\s*\b(?:and then|then|followed by|after that|afterwards|before|next|finally|and ends? with)\b,?"
 )
-_CLAUSE_END = re.compile(r"([.;:!?,()\[\]|]|\b(?:while|whilst|as|but|except|only|just|with)\b)")
+_CLAUSE_END = re.compile(r"([.;!?,()\[\]|]|\b(?:while|whilst|as|but|except|only|just|with)\b)")
 _NEGATION = re.compile(
     r"\b(?:no|not|never|without|avoid(?:s|ing)?|zero|neither|nor|cannot|instead of|rather than|free of)\b"
 )
 _ALL_MOVEMENT = re.compile(
-    r"\bcamera(?:'s)? (?:(?:does|should|must|will|do|is|not|never|work|any) )*(?:movements?|motions?|moves?|moving)\b"
-    r"|\b(?:move|moving|movement of|motion of) (?:the |your |any )?camera\b"
-)
-_FILLERS = frozenset(
-    "a an the and or then is are be it let let's will should to of starts start begins begin smooth smoothly steady "
-    "steadily cinematic long continuous simple nice beautiful single one first also please add use make do does "
-    "gracefully seamlessly fluid fluidly elegant smoothest starting beginning from there slowly-moving".split()
+    r"\bcamera(?:'s)? (?:(?:does|should|must|will|do|is|not|never) )*(?:movements?|motions?|moves?|moving)\b|"
+    r"\b(?:move|moving|movement of|motion of) (?:the |your |any )?camera\b|\bno (?:movement|motion)$"
 )
 _PLAIN_DIRECTION = re.compile(r"^ ?(?:back )?(?:to the )?(left|right|up|down|in|out)\b")
 
@@ -178,13 +180,15 @@ def _completed(passage: str, last: Move | None) -> str:
 
 
 def _clauses(passage: str) -> list[tuple[str, str]]:
-    """Clauses with the mark or word that opened each. One of speed words only joins its neighbour ("pan, slowly")."""
+    """Clauses with the mark or word that opened each. One of speed words only joins its neighbour ("pan,
+    slowly").
+    """
     parts = _CLAUSE_END.split(passage)
     clauses: list[tuple[str, str]] = []
     carried = ""
     for opener, text in zip(["", *parts[1::2]], parts[0::2], strict=True):
         words = text.split()
-        if words and all(word in SPEED_WORDS or word in INTENSIFIERS or word in _FILLERS for word in words):
+        if words and all(word in SPEED_WORDS or word in INTENSIFIERS or word in FILLERS for word in words):
             if clauses:
                 clauses[-1] = (clauses[-1][0], f"{clauses[-1][1]} {' '.join(words)}")
             else:
@@ -220,7 +224,9 @@ def _negation_end(text: str, start: int) -> int:
 
 
 def _list_end(clauses: list[tuple[str, str]], start: int) -> int:
-    """Where the list "no zoom, pan or tilt" ends: at a bare item with "or"; else negation keeps to its clause."""
+    """Where the list "no zoom, pan or tilt" ends: at a bare item with "or"; else negation keeps to its
+    clause.
+    """
     for at in range(start + 1, len(clauses)):
         opener, text = clauses[at]
         if opener != "," or len(text.split()) > 4 or any(word in WAYS for word in text.split()):
@@ -247,14 +253,10 @@ def _read_passage(passage: str, negated: bool) -> _Reading:
                 bans.append(Ban(found.phrase.kind, found.direction if found.way else None))
             elif _about_camera(found, text, asked, follows=bool(moves)):
                 asked.append(found)
-        camera_held |= any(start <= match.start() < end or start > match.start() for match in _held(text, start, end))
+        held = _ALL_MOVEMENT.search(text, 0, end)
+        camera_held |= held is not None and held.end() > start
         moves += [_move(found, text) for found in asked]
     return _Reading(tuple(moves), tuple(bans), camera_held)
-
-
-def _held(text: str, start: int, end: int) -> Iterator[re.Match[str]]:
-    """Where a negated clause speaks of the camera's moving at all ("don't move the camera")."""
-    return _ALL_MOVEMENT.finditer(text, 0, end) if end > start else iter(())
 
 
 def _find(text: str) -> list[_Found]:
@@ -262,7 +264,9 @@ def _find(text: str) -> list[_Found]:
     taken: list[_Found] = []
     for phrase in VOCABULARY:
         for match in phrase.pattern.finditer(text):
-            if all(match.end() <= other.match.start() or match.start() >= other.match.end() for other in taken):
+            if all(
+                match.end() <= other.match.start() or match.start() >= other.match.end() for other in taken
+            ):
                 taken.append(_Found(phrase, match))
     return sorted(taken, key=lambda found: found.match.start())
 
@@ -282,7 +286,9 @@ def _about_camera(found: _Found, text: str, accepted: list[_Found], follows: boo
     if need is Need.UNCLAIMED:
         return doer != "other"
     if need is Need.HINT:
-        alone = text[found.match.end() :].strip() == "" and doer == "" and not {"a", "an", "the"} & set(before)
+        alone = (
+            text[found.match.end() :].strip() == "" and doer == "" and not {"a", "an", "the"} & set(before)
+        )
         return doer == "camera" or alone
     named = re.search(r"\bcamera\b", found.match.group()) is not None
     return doer == "camera" or named or (follows and doer == "")
@@ -295,7 +301,7 @@ def _doer(before: list[str], text: str, found: _Found, accepted: list[_Found]) -
     for word in reversed(words):
         if word in CAMERA_WORDS or word.removesuffix("'s") in CAMERA_WORDS:
             return "camera"
-        if not (word in _FILLERS or word in SPEED_WORDS or word in INTENSIFIERS or word.endswith("ly")):
+        if not (word in FILLERS or word in SPEED_WORDS or word in INTENSIFIERS or word.endswith("ly")):
             return "other"
     return "camera" if accepted else ""
 
@@ -307,7 +313,9 @@ def _move(found: _Found, text: str) -> Move:
 
 
 def _speed(found: _Found, text: str) -> float:
-    """The factor of the nearest speed word: an adjective within three words, an adverb anywhere in the clause."""
+    """The factor of the nearest speed word: an adjective within three words, an adverb anywhere in the
+    clause.
+    """
     before, after = text[: found.match.start()].split(), text[found.match.end() :].split()
     inside = found.match.group().split()
     nearest, factor = 10**6, 1.0

@@ -1,6 +1,7 @@
 """From a shot to the camera's path: where it stands, where it looks and how long its lens is, frame by frame.
 
-Units: lengths in depths of the subject's plane (1.0 away), angles in radians. Axes: x right, y down, z forward.
+Units: lengths in depths of the subject's plane (1.0 away), angles in radians. Axes: x right, y down, z
+forward.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ USUAL_SECONDS = 4.0
 PUSH_DEPTH = 0.2  # the subject grows by 1 / (1 - 0.2) = 1.25
 ZOOM_LOG = 0.24  # the picture grows by exp(0.24) = 1.27
 DOLLY_ZOOM_DEPTH = 0.35
-PAN_SHARE, TRUCK_SHARE = 0.075, 0.08  # of the view's width
-TILT_SHARE, CRANE_SHARE = 0.09, 0.1  # of the view's height
-ROLL_ANGLE, ORBIT_ANGLE = math.radians(5.0), math.radians(8.0)
+PAN_SHARE, TRUCK_SHARE = 0.06, 0.07  # of the view's width
+TILT_SHARE, PEDESTAL_SHARE, CRANE_SHARE = 0.06, 0.07, 0.15  # of the view's height
+SPARE_SHARE, MOST_SPARE = 0.5, 0.4  # of what the picture has beyond the view; at most this much of the view
+ROLL_ANGLE, ORBIT_ANGLE = math.radians(5.0), math.radians(6.5)
 HANDHELD_ANGLE, HANDHELD_SWAY = math.radians(0.3), 0.005
 DRIFT_SHARE = 0.014
 STATIC_DRIFT = 0.3  # of the drift that is asked for by name
@@ -40,8 +42,30 @@ _RAMP = 0.35  # share of a move that speeds up, and again that slows down
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """The view's size at the subject's plane, and how far the picture goes beyond it on each side."""
+
+    width: float
+    height: float
+    left: float = 0.0
+    right: float = 0.0
+    up: float = 0.0
+    down: float = 0.0
+
+    def sideways(self, share: float, direction: int) -> float:
+        """How far to go right (+1) or left (-1): a share of the width, and some of what is there to see."""
+        spare = SPARE_SHARE * (self.right if direction > 0 else self.left)
+        return direction * (share * self.width + min(spare, MOST_SPARE * self.width))
+
+    def upwards(self, share: float, direction: int) -> float:
+        """How far to go up (+1) or down (-1), likewise."""
+        spare = SPARE_SHARE * (self.up if direction > 0 else self.down)
+        return direction * (share * self.height + min(spare, MOST_SPARE * self.height))
+
+
+@dataclass(frozen=True, slots=True)
 class Path:
-    """The camera frame by frame: position (x, y, z), yaw right, pitch up, roll clockwise, logarithm of the zoom.
+    """The camera frame by frame: position, yaw to the right, pitch up, roll clockwise, log of the zoom.
 
     `vertigo` is a dolly zoom: the camera goes back by it while the lens keeps the subject's size.
     """
@@ -71,11 +95,11 @@ class Path:
         return replace(self, **{name: getattr(self, name) * scale for name in names})
 
 
-def plan_path(shot: Shot, frames: int, fps: int, seed: int, view: tuple[float, float]) -> Path:
-    """The path of a shot over `frames` frames. `view` is the view's width and height at the subject's plane.
+def plan_path(shot: Shot, frames: int, fps: int, seed: int, room: Room) -> Path:
+    """The path of a shot over `frames` frames at `fps` a second.
 
-    The photograph is the widest view: push and zoom are shifted so that they never go behind it, so a pull out
-    ends on the photograph and everything else starts on it. Every random choice comes from `seed`.
+    The photograph is the widest view: push and zoom are shifted so that they never go behind it, so a pull
+    out ends on the photograph and everything else starts on it. Every random choice comes from `seed`.
     """
     seconds = np.arange(frames) / fps
     clip = frames / fps
@@ -89,9 +113,9 @@ def plan_path(shot: Shot, frames: int, fps: int, seed: int, view: tuple[float, f
         glide = ease((progress - start) / (end - start))
         patience = min(max(math.sqrt((end - start) * clip / USUAL_SECONDS), 0.4), 1.6)
         for move in step:
-            for name, amount in _amounts(move, view).items():
+            for name, amount in _amounts(move, room).items():
                 tracks[name] += amount * patience * glide
-    _add_texture(tracks, shot, seconds, ease(progress), rng, view)
+    _add_texture(tracks, shot, seconds, ease(progress), rng)
     tracks["z"] = np.minimum(tracks["z"] - tracks["z"].min(), DEEPEST_PUSH)
     tracks["log_zoom"] -= tracks["log_zoom"].min()
     return Path(**tracks)
@@ -113,35 +137,24 @@ def ease(progress: Track) -> Track:
     return (rising - braking + _RAMP * (0.5 - risen(1.0 - braking / _RAMP))) / (1.0 - _RAMP)
 
 
-def _amounts(move: Move, view: tuple[float, float]) -> dict[str, float]:
+def _amounts(move: Move, room: Room) -> dict[str, float]:
     """By how much a move changes each track."""
-    width, height = view
-    amount = move.direction * move.speed
-    match move.kind:
-        case Kind.PUSH:
-            return {"z": PUSH_DEPTH * amount}
-        case Kind.ZOOM:
-            return {"log_zoom": ZOOM_LOG * amount}
-        case Kind.DOLLY_ZOOM:
-            return {"vertigo": DOLLY_ZOOM_DEPTH * amount}
-        case Kind.PAN:
-            return {"yaw": math.atan(PAN_SHARE * width * amount)}
-        case Kind.TILT:
-            return {"pitch": math.atan(TILT_SHARE * height * amount)}
-        case Kind.ROLL:
-            return {"roll": ROLL_ANGLE * amount}
-        case Kind.TRUCK:
-            return {"x": TRUCK_SHARE * width * amount}
-        case Kind.PEDESTAL:
-            return {"y": -CRANE_SHARE * height * amount}
-        case Kind.CRANE:
-            rise = CRANE_SHARE * height * amount * 1.5
-            return {"y": -rise, "pitch": -_CRANE_FOLLOW * math.atan(rise)}
-        case Kind.ORBIT:
-            # The chord of a small arc, with the head turned back to the subject.
-            return {"x": math.tan(ORBIT_ANGLE * amount), "yaw": -ORBIT_ANGLE * amount}
-        case _:
-            return {}
+    way, speed = move.direction, move.speed
+    rise, arc = way * speed * CRANE_SHARE * room.height, way * speed * ORBIT_ANGLE
+    amounts: dict[Kind, dict[str, float]] = {
+        Kind.PUSH: {"z": way * speed * PUSH_DEPTH},
+        Kind.ZOOM: {"log_zoom": way * speed * ZOOM_LOG},
+        Kind.DOLLY_ZOOM: {"vertigo": way * speed * DOLLY_ZOOM_DEPTH},
+        Kind.PAN: {"yaw": math.atan(speed * room.sideways(PAN_SHARE, way))},
+        Kind.TILT: {"pitch": math.atan(speed * room.upwards(TILT_SHARE, way))},
+        Kind.ROLL: {"roll": way * speed * ROLL_ANGLE},
+        Kind.TRUCK: {"x": speed * room.sideways(TRUCK_SHARE, way)},
+        Kind.PEDESTAL: {"y": -speed * room.upwards(PEDESTAL_SHARE, way)},
+        Kind.CRANE: {"y": -rise, "pitch": -_CRANE_FOLLOW * math.atan(rise)},
+        # The chord of a small arc, with the head turned back to the subject.
+        Kind.ORBIT: {"x": math.tan(arc), "yaw": -arc},
+    }
+    return amounts.get(move.kind, {})
 
 
 def _add_texture(
@@ -150,14 +163,13 @@ def _add_texture(
     seconds: Track,
     glide: Track,
     rng: np.random.Generator,
-    view: tuple[float, float],
 ) -> None:
-    """Add what runs through the whole clip and is the seed's choice: the way of a drift, the tremor of a hand."""
+    """Add what runs through the whole clip and is the seed's choice: a drift's way, a hand's tremor."""
     heading = rng.uniform(0.0, 2.0 * math.pi)
     strengths = {move.kind: move.speed for move in shot.moves}
     drift = DRIFT_SHARE * (strengths.get(Kind.DRIFT, 0.0) + STATIC_DRIFT * strengths.get(Kind.STATIC, 0.0))
-    tracks["x"] += drift * max(view) * math.cos(heading) * glide
-    tracks["y"] += drift * max(view) * math.sin(heading) * glide
+    tracks["x"] += drift * math.cos(heading) * glide
+    tracks["y"] += drift * math.sin(heading) * glide
     shake = strengths.get(Kind.HANDHELD, 0.0)
     for name, amount in (
         ("x", HANDHELD_SWAY),
@@ -170,7 +182,7 @@ def _add_texture(
 
 
 def _tremor(seconds: Track, rng: np.random.Generator) -> Track:
-    """Smooth noise of about unit size between 0.2 and 2 Hz that is 0 at the start: slow sway, weak quick tremble."""
+    """Smooth noise of unit size from 0.2 to 2 Hz, 0 at the start: slow sway and a weaker quick tremble."""
     hertz = np.geomspace(0.2, 2.0, 7) * rng.uniform(0.9, 1.1, 7)
     phases = rng.uniform(0.0, 2.0 * math.pi, 7)
     weights = 1.0 / hertz**0.8

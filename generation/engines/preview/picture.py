@@ -1,4 +1,4 @@
-"""From the file to pixels: decoding within bounded memory, covering the frame, and the plate the camera looks at."""
+"""From the file to pixels: decoding, covering the frame, and the plate that the camera looks at."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PLATE_DENSITY = 2.0
 
 
 def open_picture(file: Path, width: int, height: int) -> NDArray[np.uint8]:
-    """The still as RGB, height × width × 3, reduced to no less than twice what a `width` × `height` frame needs.
+    """The still as RGB, height × width × 3, reduced to no less than twice a `width` × `height` frame.
 
     Transparent pictures are laid on white. Raises `EngineError` (blame: user) when the file does not decode.
     """
@@ -33,20 +33,27 @@ def open_picture(file: Path, width: int, height: int) -> NDArray[np.uint8]:
             return np.asarray(small.convert("RGB"))
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise EngineError(
-            "image_unreadable", f"image must be a readable picture file, but {file.name} is not: {error}", "user"
+            "image_unreadable",
+            f"image must be a readable picture file, but {file.name} is not: {error}",
+            "user",
         ) from error
 
 
-def cover(picture: NDArray[np.uint8], width: int, height: int, focal: float, centre: tuple[float, float]) -> Rectangle:
+def cover(
+    picture: NDArray[np.uint8], width: int, height: int, focal: float, centre: tuple[float, float]
+) -> Rectangle:
     """Where a picture that covers a `width` × `height` frame lies, in picture coordinates.
 
-    `centre` is the point of interest, as shares of the picture's width and height; the frame is moved towards it
-    as far as the picture goes beyond the frame.
+    `centre` is the point of interest, as shares of the picture's width and height; the frame is moved
+    towards it as far as the picture goes beyond the frame.
     """
     rows, columns = picture.shape[:2]
     scale = max(width / columns, height / rows) / focal
     sides = []
-    for length, extent, share in ((columns * scale, width / focal, centre[0]), (rows * scale, height / focal, centre[1])):
+    for length, extent, share in (
+        (columns * scale, width / focal, centre[0]),
+        (rows * scale, height / focal, centre[1]),
+    ):
         middle = min(max(share * length, extent / 2), length - extent / 2)
         sides.append((-middle, length - middle))
     (left, right), (top, bottom) = sides
@@ -56,10 +63,10 @@ def cover(picture: NDArray[np.uint8], width: int, height: int, focal: float, cen
 def cut_plate(
     picture: NDArray[np.uint8], bounds: Rectangle, wanted: Rectangle, focal: float, zoom: float
 ) -> tuple[NDArray[np.uint8], Rectangle]:
-    """The part of the picture that a path sees, resampled for it: RGBX and where it lies in picture coordinates.
+    """The part of the picture that a path sees, resampled: RGBX, and where it lies in the picture.
 
-    `bounds` is where the whole picture lies, `wanted` what must be on the plate, `zoom` the usual enlargement.
-    What the frames could not show without aliasing is smoothed away first.
+    `bounds` is where the whole picture lies, `wanted` what must be on the plate, `zoom` the usual
+    enlargement. What the frames could not show without aliasing is smoothed away first.
     """
     rows, columns = picture.shape[:2]
     across, down = columns / (bounds.right - bounds.left), rows / (bounds.bottom - bounds.top)
@@ -71,10 +78,14 @@ def cut_plate(
     if focal * zoom < across:
         shrink = focal * zoom / across
         size = (max(1, round(part.shape[1] * shrink)), max(1, round(part.shape[0] * shrink)))
-        part = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+        part = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
     grow = PLATE_DENSITY * focal / across
     size = (max(2, round((right - left) * grow)), max(2, round((bottom - top) * grow)))
-    plate = cv2.cvtColor(cv2.resize(part, size, interpolation=cv2.INTER_CUBIC), cv2.COLOR_RGB2RGBA)
+    enlarged = cv2.resize(part, size, interpolation=cv2.INTER_CUBIC)
+    plate = np.asarray(cv2.cvtColor(enlarged, cv2.COLOR_RGB2RGBA), np.uint8)
     return plate, Rectangle(
-        bounds.left + left / across, bounds.top + top / down, bounds.left + right / across, bounds.top + bottom / down
+        bounds.left + left / across,
+        bounds.top + top / down,
+        bounds.left + right / across,
+        bounds.top + bottom / down,
     )

@@ -40,7 +40,7 @@ class Need(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """A pattern for one move. A group named `way` in it gives the direction by `WAYS`, else `direction` does."""
+    """A pattern for one move. A group in it named `way` (or `way2`) gives the direction by `WAYS`."""
 
     kind: Kind
     need: Need
@@ -49,30 +49,43 @@ class Phrase:
     speed: float = 1.0
 
 
+def _words(*lines: str) -> frozenset[str]:
+    return frozenset(" ".join(lines).split())
+
+
 WAYS = {
-    **dict.fromkeys(("in", "into", "inward", "forward", "closer", "toward", "on", "onto", "through", "up"), 1),
-    **dict.fromkeys(("out", "outward", "back", "backward", "away", "down", "downward", "left"), -1),
-    **dict.fromkeys(("right", "rightward", "left to right", "upward", "skyward", "rising", "ascending"), 1),
-    **dict.fromkeys(("leftward", "right to left", "descending", "falling", "lowering"), -1),
+    **dict.fromkeys(_words("in into inward forward closer toward on onto"), 1),
+    **dict.fromkeys(_words("out outward back backward away"), -1),
+    **dict.fromkeys(("right", "rightward", "left to right"), 1),
+    **dict.fromkeys(("left", "leftward", "right to left"), -1),
+    **dict.fromkeys(_words("up upward skyward rising ascending"), 1),
+    **dict.fromkeys(_words("down downward descending falling lowering"), -1),
 }
 """Which sign a direction word stands for; a trailing s ("towards") is dropped before the look-up."""
 
 SPEED_WORDS = {
-    **dict.fromkeys(("slow", "slowly", "gradual", "gradually", "leisurely", "unhurried", "creeping", "calm"), 0.6),
-    **dict.fromkeys(("gentle", "gently", "subtle", "subtly", "slight", "slightly", "soft", "softly"), 0.5),
-    **dict.fromkeys(("faint", "faintly", "imperceptible", "imperceptibly", "barely"), 0.3),
-    **dict.fromkeys(("fast", "quick", "quickly", "rapid", "rapidly", "swift", "swiftly", "whip", "brisk"), 1.5),
-    **dict.fromkeys(("dramatic", "dramatically", "sudden", "suddenly", "energetic", "strong", "big"), 1.5),
-    **dict.fromkeys(("violent", "violently", "extreme", "crash"), 2.0),
+    **dict.fromkeys(_words("faint faintly imperceptible imperceptibly barely"), 0.3),
+    **dict.fromkeys(_words("gentle gently subtle subtly slight slightly soft softly"), 0.5),
+    **dict.fromkeys(_words("slow slowly gradual gradually leisurely unhurried creeping calm"), 0.6),
+    **dict.fromkeys(_words("fast quick quickly rapid rapidly swift swiftly whip brisk briskly"), 1.5),
+    **dict.fromkeys(_words("dramatic dramatically sudden suddenly energetic strong"), 1.5),
+    **dict.fromkeys(_words("violent violently extreme"), 2.0),
 }
-"""How much of the usual amount (1.0) the camera travels. "very slow" is `SPEED_WORDS["slow"]` intensified."""
+"""How much of the usual amount (1.0) the camera travels; an intensifier squares it ("very slow": 0.36)."""
 
-INTENSIFIERS = frozenset({"very", "extremely", "really", "super", "ultra", "so", "extra"})
+INTENSIFIERS = _words("very extremely really super ultra so extra")
 
-CAMERA_WORDS = frozenset(
-    "camera cam cameraman shot lens view viewpoint viewer pov perspective frame framing we drone gimbal steadicam "
-    "cinematography footage".split()
+CAMERA_WORDS = _words(
+    "camera cam cameraman shot lens view viewpoint viewer pov perspective frame framing we drone gimbal",
+    "steadicam cinematography footage motion movement",
 )
+
+FILLERS = _words(
+    "a an the and or then is are be it let let's will should to of start starts starting begin begins",
+    "smooth smoothly steady steadily cinematic long continuous simple nice beautiful elegant single first",
+    "also please add use make do does gracefully seamlessly fluid fluidly from there",
+)
+"""Words that say nothing about who moves."""
 
 _FORWARD = r"(?P<way>inwards?|into|in|forwards?|closer|towards?|onto|on)"
 _BACK = r"(?P<way>outwards?|out|backwards?|back|away)"
@@ -80,6 +93,7 @@ _SIDE = r"(?P<way>left to right|right to left|leftwards?|left|rightwards?|right)
 _RISE = r"(?P<way>upwards?|up|downwards?|down|skywards?)"
 _CLOCKWISE = r"clock ?wise"
 _COUNTER = r"(?:counter|anti) ?clock ?wise"
+_CARRIED = r"camera|cam|shot|feel|feeling|look|style|footage|motion|movement|shake|video|effect|vibe|tracking"
 _BETWEEN = r" (?:(?:the|camera|shot|to|from|a|bit|little|over|off|\w+ly) )*"
 """What may stand between a verb and its direction: "pans slowly to the left", "tilt the camera up"."""
 
@@ -105,7 +119,9 @@ _N, _U, _H, _C = Need.NOTHING, Need.UNCLAIMED, Need.HINT, Need.CAMERA
 
 VOCABULARY: tuple[Phrase, ...] = (
     # Names made of other moves' words come first: an earlier phrase keeps its words from the later ones.
-    _phrase(Kind.DOLLY_ZOOM, _N, r"(?:dolly|hitchcock|vertigo|contra|trombone) zoom|zolly|vertigo (?:effect|shot)"),
+    _phrase(
+        Kind.DOLLY_ZOOM, _N, r"(?:dolly|hitchcock|vertigo|contra|trombone) zoom|zolly|vertigo (?:effect|shot)"
+    ),
     _phrase(Kind.ROLL, _N, rf"dutch (?:roll|tilt|angle)s? {_COUNTER}", -1),
     _phrase(Kind.ROLL, _N, rf"dutch (?:roll|tilt|angle)s?(?: {_CLOCKWISE})?|canted angle"),
     _phrase(Kind.PUSH, _N, r"ken burns(?: effect)?", speed=0.6),
@@ -130,11 +146,14 @@ VOCABULARY: tuple[Phrase, ...] = (
     _phrase(
         Kind.HANDHELD,
         _N,
-        r"hand ?held(?= (?:camera|cam|shot|feel|feeling|look|style|footage|motion|movement|shake|video|effect|vibe|"
-        r"push|pan|zoom|tilt|tracking|dolly|documentary)|$)(?: (?:camera|cam|shot|feel|feeling|look|style|shake))*",
+        rf"hand ?held(?= (?:{_CARRIED}|push|pan|zoom|tilt|dolly|documentary)\b|$)(?: (?:{_CARRIED}))*",
     ),
-    _phrase(Kind.HANDHELD, _N, r"(?:shak(?:y|ing)|wobbly|jittery|unsteady) (?:camera|cam|shot|footage)|camera shake"),
-    _phrase(Kind.HANDHELD, _C, rf"{_verb('shake', 'wobble', 'jitter', 'sway', 'tremble')}"),
+    _phrase(
+        Kind.HANDHELD,
+        _N,
+        r"(?:shak(?:y|ing)|wobbly|jittery|unsteady) (?:camera|cam|shot|footage)|camera shake",
+    ),
+    _phrase(Kind.HANDHELD, _C, rf"{_verb('shake', 'wobble', 'jitter', 'sway', 'tremble')}|shaky|shakiness"),
     _phrase(Kind.PUSH, _C, rf"{_verb('drift', 'float')}{_BETWEEN}{_FORWARD}", speed=0.6),
     _phrase(Kind.TRUCK, _C, rf"{_verb('drift', 'float')}{_BETWEEN}{_SIDE}", speed=0.6),
     _phrase(Kind.PEDESTAL, _C, rf"{_verb('drift', 'float')}{_BETWEEN}{_RISE}", speed=0.6),
@@ -152,7 +171,11 @@ VOCABULARY: tuple[Phrase, ...] = (
     ),
     _phrase(Kind.ZOOM, _H, r"zooms?"),
     # Turning on the spot.
-    _phrase(Kind.PAN, _N, rf"{_verb('pan')}{_BETWEEN}{_SIDE}|(?P<way2>left|right)(?:ward)? pan"),
+    _phrase(
+        Kind.PAN,
+        _N,
+        rf"(?<!frying )(?<!sauce ){_verb('pan')}{_BETWEEN}{_SIDE}|(?P<way2>left|right)(?:ward)? pan",
+    ),
     _phrase(Kind.PAN, _U, r"pan(?:s|ning)? (?:across|around|over|along)|panning (?:shot|camera)"),
     _phrase(Kind.PAN, _C, rf"{_verb('turn', 'rotate', 'swivel', 'look')}{_BETWEEN}{_SIDE}"),
     _phrase(Kind.PAN, _H, r"pan(?:s|ned|ning)?"),
@@ -168,20 +191,33 @@ VOCABULARY: tuple[Phrase, ...] = (
     _phrase(Kind.ORBIT, _U, rf"{_verb('orbit', 'arc')}{_BETWEEN}(?:{_SIDE}|(?P<way2>up)$)"),
     _phrase(Kind.ORBIT, _U, rf"{_verb('orbit', 'arc')}(?: around(?: the \w+)?)? {_COUNTER}"),
     _phrase(Kind.ORBIT, _U, rf"{_verb('orbit', 'arc')}(?: around(?: the \w+)?)? {_CLOCKWISE}", -1),
-    _phrase(Kind.ORBIT, _N, r"(?:orbit|orbiting|orbital|arc|arcing|360(?: degree)?)(?: camera)? (?:shot|move|movement)"),
+    _phrase(
+        Kind.ORBIT,
+        _N,
+        r"(?:orbit|orbiting|orbital|arc|arcing|360(?: degree)?)(?: camera)? (?:shot|move|movement)",
+    ),
     _phrase(Kind.ORBIT, _U, rf"{_verb('orbit')}(?: around)?|{_verb('arc')} around"),
+    _phrase(
+        Kind.ORBIT,
+        _C,
+        rf"{_verb('circle', 'revolve')}(?: around)?(?: the)?(?: (?!counter|anti)\w+)? {_CLOCKWISE}",
+        -1,
+    ),
     _phrase(Kind.ORBIT, _C, rf"{_verb('circle', 'revolve', 'rotate', 'spin', 'swing')}(?: around)?"),
     # Up and down.
-    _phrase(Kind.CRANE, _N, r"(?P<way>rising|ascending|descending|falling|lowering) (?:crane|jib|boom|drone) shot"),
+    _phrase(
+        Kind.CRANE, _N, r"(?P<way>rising|ascending|descending|falling|lowering) (?:crane|jib|boom|drone) shot"
+    ),
     _phrase(
         Kind.CRANE,
         _N,
         r"(?:crane|jib|boom|drone) (?:shot|move|movement) "
-        r"(?:(?:that|is|slowly|moving|going) )*(?P<way>rising|ascending|descending|falling|lowering|up|down)(?:wards?)?",
+        r"(?:(?:that|is|slowly|moving|going) )*"
+        r"(?P<way>rising|ascending|descending|falling|lowering|up|down)(?:wards?)?",
     ),
     _phrase(Kind.CRANE, _N, rf"(?:{_verb('crane', 'jib')}|boom(?:s|ing)?){_BETWEEN}{_RISE}"),
     _phrase(Kind.CRANE, _N, r"(?:crane|jib|boom) (?:shot|move|movement)"),
-    _phrase(Kind.CRANE, _C, rf"(?:rises|rise|rising|{_verb('ascend', 'lift', 'soar')})(?: up)?"),
+    _phrase(Kind.CRANE, _C, rf"rises?|rising(?= (?:up|over|above|to)\b|$| \w+ly)|{_verb('ascend', 'lift', 'soar')}"),
     _phrase(Kind.CRANE, _C, rf"{_verb('descend', 'lower')}(?: down)?|sink(?:s|ing)?", -1),
     _phrase(Kind.CRANE, _C, r"cranes?"),
     _phrase(Kind.PEDESTAL, _N, rf"(?:pedestal|ped)s?{_BETWEEN}{_RISE}"),
@@ -202,8 +238,14 @@ VOCABULARY: tuple[Phrase, ...] = (
     _phrase(Kind.PUSH, _N, rf"{_verb('dolly')}{_BETWEEN}{_BACK}"),
     _phrase(Kind.PUSH, _U, rf"track(?:ing)?{_BETWEEN}{_FORWARD}"),
     _phrase(Kind.PUSH, _U, rf"track(?:ing)?{_BETWEEN}{_BACK}"),
-    _phrase(Kind.PUSH, _C, rf"(?:tracks|{_verb('move', 'glide', 'fly', 'travel', 'creep', 'go')}){_BETWEEN}{_FORWARD}"),
-    _phrase(Kind.PUSH, _C, rf"(?:tracks|{_verb('move', 'glide', 'fly', 'travel', 'back', 'go')}){_BETWEEN}{_BACK}"),
+    _phrase(
+        Kind.PUSH,
+        _C,
+        rf"(?:tracks|{_verb('move', 'glide', 'fly', 'travel', 'creep', 'go')}){_BETWEEN}{_FORWARD}",
+    ),
+    _phrase(
+        Kind.PUSH, _C, rf"(?:tracks|{_verb('move', 'glide', 'fly', 'travel', 'back', 'go')}){_BETWEEN}{_BACK}"
+    ),
     _phrase(Kind.PUSH, _C, rf"{_verb('approach', 'advance')}|closes in"),
     _phrase(Kind.PUSH, _C, rf"{_verb('retreat', 'recede', 'withdraw')}", -1),
     _phrase(Kind.PUSH, _N, r"dolly (?:shot|move|movement)"),
