@@ -280,26 +280,25 @@ def _about_camera(found: _Found, text: str, accepted: list[_Found], follows: boo
     need = found.phrase.need
     before = text[: found.match.start()].split()
     speed_noun = bool(before) and before[-1] in SPEED_WORDS and not before[-1].endswith("ly")
-    doer = _doer(before, text, found, accepted)
+    doer = _doer(text, found, accepted)
     if need is Need.NOTHING or (speed_noun and need in (Need.UNCLAIMED, Need.HINT)):
         return True
     if need is Need.UNCLAIMED:
         return doer != "other"
     if need is Need.HINT:
-        alone = (
-            text[found.match.end() :].strip() == "" and doer == "" and not {"a", "an", "the"} & set(before)
-        )
+        # "Pan", "smooth tilt"; but "a pan" is more likely to be on the stove.
+        alone = doer == "" and not text[found.match.end() :].strip() and not {"a", "the"} & set(before)
         return doer == "camera" or alone
     named = re.search(r"\bcamera\b", found.match.group()) is not None
     return doer == "camera" or named or (follows and doer == "")
 
 
-def _doer(before: list[str], text: str, found: _Found, accepted: list[_Found]) -> str:
+def _doer(text: str, found: _Found, accepted: list[_Found]) -> str:
     """Who moves: "camera", "other", or "" when the clause names nobody before the phrase."""
-    between_start = accepted[-1].match.end() if accepted else 0
-    words = text[between_start : found.match.start()].split() if accepted else before
-    for word in reversed(words):
-        if word in CAMERA_WORDS or word.removesuffix("'s") in CAMERA_WORDS:
+    start = accepted[-1].match.end() if accepted else 0
+    for word in reversed(text[start : found.match.start()].split()):
+        joined = word == "and" and accepted  # "glides through the hall and tilts up": still the camera
+        if joined or word in CAMERA_WORDS or word.removesuffix("'s") in CAMERA_WORDS:
             return "camera"
         if not (word in FILLERS or word in SPEED_WORDS or word in INTENSIFIERS or word.endswith("ly")):
             return "other"
@@ -313,9 +312,7 @@ def _move(found: _Found, text: str) -> Move:
 
 
 def _speed(found: _Found, text: str) -> float:
-    """The factor of the nearest speed word: an adjective within three words, an adverb anywhere in the
-    clause.
-    """
+    """The factor of the nearest speed word: an adjective up to three words away, an adverb anywhere."""
     before, after = text[: found.match.start()].split(), text[found.match.end() :].split()
     inside = found.match.group().split()
     nearest, factor = 10**6, 1.0

@@ -217,7 +217,11 @@ VOCABULARY: tuple[Phrase, ...] = (
     ),
     _phrase(Kind.CRANE, _N, rf"(?:{_verb('crane', 'jib')}|boom(?:s|ing)?){_BETWEEN}{_RISE}"),
     _phrase(Kind.CRANE, _N, r"(?:crane|jib|boom) (?:shot|move|movement)"),
-    _phrase(Kind.CRANE, _C, rf"rises?|rising(?= (?:up|over|above|to)\b|$| \w+ly)|{_verb('ascend', 'lift', 'soar')}"),
+    _phrase(
+        Kind.CRANE,
+        _C,
+        rf"rises?|rising(?= (?:up|over|above|to)\b|$| \w+ly)|{_verb('ascend', 'lift', 'soar')}",
+    ),
     _phrase(Kind.CRANE, _C, rf"{_verb('descend', 'lower')}(?: down)?|sink(?:s|ing)?", -1),
     _phrase(Kind.CRANE, _C, r"cranes?"),
     _phrase(Kind.PEDESTAL, _N, rf"(?:pedestal|ped)s?{_BETWEEN}{_RISE}"),
