@@ -1,8 +1,8 @@
 """How fast the preview engine is on this machine: `python bench/preview.py` from the repository's root.
 
 Prints the preparation (prompt, relief, path, plate) and the milliseconds a frame of each move at 720p and
-1080p; then the whole 4 s clip at 720p with x264 encoding beside the rendering, next to the encoder alone on the
-same frames.
+1080p; then the whole 4 s clip at 720p with x264 encoding beside the rendering, next to the encoder alone on
+the same frames.
 """
 
 from __future__ import annotations

@@ -26,8 +26,10 @@ Rays: TypeAlias = tuple[Coordinates, Coordinates]
 MAX_PRE_ZOOM = 1.22
 """How much of the picture a move may cost at the start; what would need more is made smaller instead."""
 
-_STEEPEST = 0.6
-"""Bound on relief slope × camera travel. Below 1 the relief cannot fold, and substitution converges."""
+_STEEPEST = 0.45
+"""Bound on relief slope × camera travel. Below 1 the relief cannot fold, and substitution converges; how far
+below is how much a wrong guess may bend what is straight.
+"""
 
 _ROUNDS = 7
 _EDGE_NODES = 24

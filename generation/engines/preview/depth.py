@@ -53,10 +53,25 @@ def subject_mask(small: NDArray[np.uint8]) -> Plane:
     score = _guided_filter(grey, _stretched(score), radius=8, epsilon=2e-3)
     mask = _smoothstep((score - 0.12) / 0.3)
     softness = max(2, round(_SOFTNESS * max(height, width)))
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * softness + 1, 2 * softness + 1))
     # Closing fills a subject's holes; growing it keeps the stretch of the soft edge on the backdrop.
-    solid = cv2.dilate(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, kernel), kernel)
+    closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _disc(2 * softness))
+    solid = cv2.dilate(_standing(np.asarray(closed, np.float32)), _disc(softness))
     return _blurred(np.asarray(solid, np.float32), softness)
+
+
+def _disc(radius: int) -> NDArray[np.uint8]:
+    return np.asarray(
+        cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)), np.uint8
+    )
+
+
+def _standing(mask: Plane) -> Plane:
+    """The mask carried on downwards, fading: what is under a subject mostly holds it up."""
+    stood = mask.copy()
+    fade = np.float32(0.5 ** (2.5 / len(mask)))
+    for row in range(1, len(stood)):
+        np.maximum(stood[row], stood[row - 1] * fade, out=stood[row])
+    return stood
 
 
 def _ground(height: int) -> Plane:
@@ -81,7 +96,8 @@ def _barrier_distance(channels: NDArray[np.float32]) -> Plane:
     rounds.
     """
     distance = np.full_like(channels, np.inf)
-    distance[0], distance[-1], distance[:, 0], distance[:, -1] = 0.0, 0.0, 0.0, 0.0
+    # Not from the lower edge: a portrait's shoulders reach it, and are not backdrop for that.
+    distance[0], distance[:, 0], distance[:, -1] = 0.0, 0.0, 0.0
     paths = _Paths(channels, highest=channels.copy(), lowest=channels.copy(), distance=distance)
     for _ in range(3):
         for axis in (0, 1):

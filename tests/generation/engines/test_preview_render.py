@@ -190,6 +190,19 @@ def test_the_subject_of_the_photograph_stands_in_front() -> None:
     assert cup > corners + 0.3
 
 
+def test_a_head_on_shoulders_is_one_piece() -> None:
+    """A face that is as pale as the wall, under dark hair, must not be left behind by the hair."""
+    portrait = np.full((320, 200, 3), (200, 190, 170), np.uint8)
+    cv2.ellipse(portrait, (100, 320), (85, 115), 0, 0, 360, (40, 50, 110), -1)
+    cv2.rectangle(portrait, (85, 170), (115, 220), (215, 160, 130), -1)
+    cv2.ellipse(portrait, (100, 135), (40, 55), 0, 0, 360, (225, 175, 145), -1)
+    cv2.ellipse(portrait, (100, 105), (44, 38), 0, 180, 360, (60, 40, 30), -1)
+    disparity = cv2.resize(estimate_disparity(portrait), (200, 320))
+    face, wall = disparity[85:185, 75:125], disparity[20:90, 5:25]
+    assert np.ptp(face) < 0.12
+    assert face.min() > wall.max() + 0.25
+
+
 @pytest.mark.parametrize("picture", [np.full((90, 160, 3), 255, np.uint8), np.zeros((64, 64, 3), np.uint8)])
 def test_a_blank_picture_has_a_calm_relief(picture: Picture) -> None:
     disparity = estimate_disparity(picture)
