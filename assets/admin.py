@@ -10,10 +10,20 @@ from assets.models import Asset
 
 
 @admin.register(Asset)
-class AssetAdmin(ModelAdmin):  # type: ignore[misc]
+class AssetAdmin(ModelAdmin):
     """Operators look at assets; what is in a library is changed by its own people alone."""
 
-    list_display = ["picture", "name", "kind", "origin", "workspace", "width", "height", "seconds", "created_at"]
+    list_display = [
+        "picture",
+        "name",
+        "kind",
+        "origin",
+        "workspace",
+        "width",
+        "height",
+        "seconds",
+        "created_at",
+    ]
     list_display_links = ["picture", "name"]
     list_filter = ["kind", "origin", "created_at"]
     list_select_related = ["workspace"]

@@ -29,8 +29,8 @@ class AssetSerializer(serializers.ModelSerializer[Asset]):
     class Meta:
         model = Asset
         fields = [
-            "id", "kind", "origin", "name", "media_type", "uploaded_type", "size_bytes", "sha256", "width", "height",
-            "seconds", "fps", "color", "url", "thumbnail_url", "created_at",
+            "id", "kind", "origin", "name", "media_type", "uploaded_type", "size_bytes", "sha256", "width",
+            "height", "seconds", "fps", "color", "url", "thumbnail_url", "created_at",
         ]  # fmt: skip
 
     def get_thumbnail_url(self, asset: Asset) -> str | None:

@@ -29,7 +29,7 @@ class UploadRefused(Refusal):
         self.status = _STATUS.get(self.code, 400)  # type: ignore[misc]  # by code, not by class
 
 
-def upload(access: Access, file: UploadedFile) -> Asset:
+def upload(access: Access, file: UploadedFile[Any]) -> Asset:
     """Inspect an uploaded file and keep it, cleaned, in the workspace's library. Raises `UploadRefused`."""
     limits = Limits(
         max_picture_bytes=settings.PICTURE_MAX_BYTES,
@@ -61,7 +61,7 @@ def upload(access: Access, file: UploadedFile) -> Asset:
         content = File(found.clean.file)
     with content:
         asset.size_bytes = content.size
-        _keep(asset, content, f"asset{found.clean.extension}", found.thumbnail and found.thumbnail.data)
+        _keep(asset, content, f"asset{found.clean.extension}", found.thumbnail.data if found.thumbnail else None)
     return asset
 
 

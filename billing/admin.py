@@ -11,7 +11,7 @@ from billing.models import Plan, Subscription
 
 
 @admin.register(Plan)
-class PlanAdmin(ModelAdmin):  # type: ignore[misc]
+class PlanAdmin(ModelAdmin):
     list_display = ["name", "slug", "tiers", "queued_jobs", "workspaces", "is_default"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Plan]:
@@ -24,7 +24,7 @@ class PlanAdmin(ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(Subscription)
-class SubscriptionAdmin(ModelAdmin):  # type: ignore[misc]
+class SubscriptionAdmin(ModelAdmin):
     list_display = ["workspace", "plan", "since"]
     list_filter = ["plan"]
     list_select_related = ["workspace", "plan"]

@@ -20,21 +20,40 @@ class _ReadOnly:
         return False
 
 
-class AttemptInline(_ReadOnly, TabularInline):  # type: ignore[misc]
+class AttemptInline(_ReadOnly, TabularInline):
     model = Attempt
-    fields = ["number", "worker", "outcome", "reason", "claimed_at", "engine_started_at", "engine_ended_at", "ended_at"]
+    fields = [
+        "number",
+        "worker",
+        "outcome",
+        "reason",
+        "claimed_at",
+        "engine_started_at",
+        "engine_ended_at",
+        "ended_at",
+    ]
     tab = True
 
 
-class JobEventInline(_ReadOnly, TabularInline):  # type: ignore[misc]
+class JobEventInline(_ReadOnly, TabularInline):
     model = JobEvent
     fields = ["at", "kind", "attempt", "message"]
     tab = True
 
 
 @admin.register(Job)
-class JobAdmin(_ReadOnly, ModelAdmin):  # type: ignore[misc]
-    list_display = ["id", "state", "workspace", "lane", "size", "seconds", "attempt", "created_at", "ended_at"]
+class JobAdmin(_ReadOnly, ModelAdmin):
+    list_display = [
+        "id",
+        "state",
+        "workspace",
+        "lane",
+        "size",
+        "seconds",
+        "attempt",
+        "created_at",
+        "ended_at",
+    ]
     list_filter = ["state", "model", "tier", "created_at"]
     list_select_related = ["workspace"]
     search_fields = ["id", "prompt", "workspace__name", "error_code"]

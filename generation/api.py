@@ -81,8 +81,8 @@ class JobSerializer(serializers.ModelSerializer[Job]):
         model = Job
         fields = [
             "id", "state", "progress", "model", "mode", "tier", "picture", "prompt", "negative_prompt", "size",
-            "width", "height", "seconds", "fps", "frames", "steps", "guidance", "seed", "attempt", "output", "error",
-            "recipe", "created_at", "started_at", "ended_at",
+            "width", "height", "seconds", "fps", "frames", "steps", "guidance", "seed", "attempt", "output",
+            "error", "recipe", "created_at", "started_at", "ended_at",
         ]  # fmt: skip
 
     @extend_schema(responses=JobErrorSerializer)

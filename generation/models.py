@@ -76,9 +76,7 @@ class Job(models.Model):
     progress = models.FloatField(default=0.0, help_text="Share of the engine's steps that are done, 0 to 1.")
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.TextField(blank=True)
-    output = models.OneToOneField(
-        Asset, null=True, blank=True, on_delete=models.SET_NULL, related_name="made_by"
-    )
+    output = models.OneToOneField(Asset, null=True, blank=True, on_delete=models.SET_NULL, related_name="made_by")
     recipe = models.JSONField(default=dict, blank=True, help_text="What it takes to make the same clip again.")
 
     created_at = models.DateTimeField()
@@ -94,7 +92,9 @@ class Job(models.Model):
             ),
             models.Index(fields=["workspace", "-id"], name="job_history"),
             models.Index(
-                fields=["workspace"], name="job_active", condition=Q(state__in=["queued", "running", "finishing"])
+                fields=["workspace"],
+                name="job_active",
+                condition=Q(state__in=["queued", "running", "finishing"]),
             ),
         ]
         constraints = [

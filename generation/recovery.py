@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import transaction
 from django.db.models import Count, Q
 from django.db.models.functions import Now
@@ -32,13 +34,18 @@ def return_lost_jobs() -> int:
         )
 
 
+def _tickets(channel: Any, lane: str) -> int:
+    """How many tickets wait in the lane's queue: what Celery's Redis transport keeps in a list."""
+    return int(channel.client.llen(lane))
+
+
 def reissue_tickets() -> int:
     """Send tickets to lanes that have more queued jobs than tickets. Returns how many were sent."""
     waiting = Job.objects.filter(state=Job.State.QUEUED).values("lane").annotate(jobs=Count("pk"))
     sent = 0
     with app.connection_for_read() as connection, connection.channel() as channel:
         for row in waiting.order_by("lane"):
-            missing = min(row["jobs"] - channel.client.llen(row["lane"]), BATCH)
+            missing = min(row["jobs"] - _tickets(channel, row["lane"]), BATCH)
             if missing > 0:
                 tickets.issue(Lane.parse(row["lane"]), missing)
                 sent += missing

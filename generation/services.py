@@ -81,15 +81,12 @@ def cancel(access: Access, job_id: UUID) -> Job:
 
     Cancelling twice is no error. Raises `NotFound`, or `AlreadyEnded` for a job that succeeded or failed.
     """
-    changed = (
-        Job.objects.filter(pk=job_id, workspace=access.workspace).exists()
-        and transitions.move(
-            job_id,
-            JobEvent.Kind.CANCELLED,
-            come_from=Job.ACTIVE,
-            to=Job.State.CANCELLED,
-            outcome=Attempt.Outcome.CANCELLED,
-        )
+    changed = Job.objects.filter(pk=job_id, workspace=access.workspace).exists() and transitions.move(
+        job_id,
+        JobEvent.Kind.CANCELLED,
+        come_from=Job.ACTIVE,
+        to=Job.State.CANCELLED,
+        outcome=Attempt.Outcome.CANCELLED,
     )
     job = Job.objects.select_related("picture", "output").filter(pk=job_id, workspace=access.workspace).first()
     if job is None:
@@ -100,11 +97,7 @@ def cancel(access: Access, job_id: UUID) -> Job:
 
 
 def _earlier(workspace: Workspace, key: str, request: JobRequest) -> Job | None:
-    job = (
-        Job.objects.select_related("picture", "output")
-        .filter(workspace=workspace, idempotency_key=key)
-        .first()
-    )
+    job = Job.objects.select_related("picture", "output").filter(workspace=workspace, idempotency_key=key).first()
     if job and job.request_digest != request.digest():
         raise IdempotencyMismatch(
             f"the idempotency key {key!r} came with a different request before; use a new key for a new job",

@@ -62,9 +62,7 @@ def record(job_id: UUID, kind: JobEvent.Kind, attempt: int, message: str, *, at:
     transaction.on_commit(lambda: live.publish(job_id, {"type": "event", "kind": str(kind)}))
 
 
-def _close_attempt(
-    job_id: UUID, number: int, outcome: Attempt.Outcome, reason: str, now: datetime
-) -> None:
+def _close_attempt(job_id: UUID, number: int, outcome: Attempt.Outcome, reason: str, now: datetime) -> None:
     Attempt.objects.filter(job_id=job_id, number=number, outcome=Outcome.UNDER_WAY).update(
         outcome=outcome, reason=reason, ended_at=now
     )

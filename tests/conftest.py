@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import redis
 from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from PIL import Image
 from rest_framework.test import APIClient
@@ -23,11 +24,10 @@ from assets.models import Asset
 from assets.services import upload
 from billing.models import Plan
 from billing.services import subscribe
-from django.core.files.uploadedfile import SimpleUploadedFile
 from generation.models import Job
 from mutoscope.accounts import services
 from mutoscope.accounts.models import ApiKey, Membership, User, Workspace
-from mutoscope.accounts.selectors import Access, access_by_key, access_by_session
+from mutoscope.accounts.selectors import Access, access_by_session
 
 BASE_DIR = Path(__file__).resolve().parents[1]
 PHOTOGRAPH = BASE_DIR / "platform" / "mutoscope" / "demo" / "coffee.png"

@@ -17,7 +17,7 @@ class Refusal(StrEnum):
     ANIMATED = "animated"
 
 
-class Rejected(Exception):  # noqa: N818 (the verdict on a file, not a fault of ours)
+class Rejected(Exception):
     """A file that cannot be accepted.
 
     ``code`` is for programs; ``message`` is a sentence for the person, stating the rule and the value.

@@ -8,42 +8,95 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
+        ("accounts", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Asset',
+            name="Asset",
             fields=[
-                ('id', models.UUIDField(default=mutoscope.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('image', 'Image'), ('video', 'Video'), ('audio', 'Audio')], max_length=5)),
-                ('origin', models.CharField(choices=[('uploaded', 'Uploaded'), ('generated', 'Generated')], max_length=9)),
-                ('name', models.CharField(help_text="The file's name as it was uploaded.", max_length=255)),
-                ('media_type', models.CharField(help_text='Of the file that is served.', max_length=60)),
-                ('uploaded_type', models.CharField(help_text='Of the file that was uploaded, by its content.', max_length=60)),
-                ('size_bytes', models.BigIntegerField(help_text='Of the file that is served.')),
-                ('sha256', models.CharField(max_length=64)),
-                ('width', models.PositiveIntegerField(blank=True, help_text='Pixels.', null=True)),
-                ('height', models.PositiveIntegerField(blank=True, help_text='Pixels.', null=True)),
-                ('seconds', models.FloatField(blank=True, null=True)),
-                ('fps', models.FloatField(blank=True, null=True)),
-                ('color', models.CharField(blank=True, help_text='Average colour, shown until it has loaded.', max_length=7)),
-                ('file', models.FileField(max_length=255, upload_to=assets.models._place)),
-                ('thumbnail', models.FileField(blank=True, max_length=255, upload_to=assets.models._place)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('deleted_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('workspace', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='assets', to='accounts.workspace')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=mutoscope.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("image", "Image"), ("video", "Video"), ("audio", "Audio")], max_length=5
+                    ),
+                ),
+                (
+                    "origin",
+                    models.CharField(choices=[("uploaded", "Uploaded"), ("generated", "Generated")], max_length=9),
+                ),
+                ("name", models.CharField(help_text="The file's name as it was uploaded.", max_length=255)),
+                ("media_type", models.CharField(help_text="Of the file that is served.", max_length=60)),
+                (
+                    "uploaded_type",
+                    models.CharField(help_text="Of the file that was uploaded, by its content.", max_length=60),
+                ),
+                ("size_bytes", models.BigIntegerField(help_text="Of the file that is served.")),
+                ("sha256", models.CharField(max_length=64)),
+                ("width", models.PositiveIntegerField(blank=True, help_text="Pixels.", null=True)),
+                ("height", models.PositiveIntegerField(blank=True, help_text="Pixels.", null=True)),
+                ("seconds", models.FloatField(blank=True, null=True)),
+                ("fps", models.FloatField(blank=True, null=True)),
+                (
+                    "color",
+                    models.CharField(
+                        blank=True, help_text="Average colour, shown until it has loaded.", max_length=7
+                    ),
+                ),
+                ("file", models.FileField(max_length=255, upload_to=assets.models._place)),
+                ("thumbnail", models.FileField(blank=True, max_length=255, upload_to=assets.models._place)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("deleted_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="assets",
+                        to="accounts.workspace",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
-                'indexes': [models.Index(condition=models.Q(('deleted_at', None)), fields=['workspace', '-id'], name='asset_library')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('kind', 'audio'), models.Q(('height__gt', 0), ('width__gt', 0)), _connector='OR'), name='asset_seen_has_size'), models.CheckConstraint(condition=models.Q(('kind', 'image'), ('seconds__gt', 0), _connector='OR'), name='asset_timed_has_length')],
+                "ordering": ["-id"],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("deleted_at", None)),
+                        fields=["workspace", "-id"],
+                        name="asset_library",
+                    )
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("kind", "audio"), models.Q(("height__gt", 0), ("width__gt", 0)), _connector="OR"
+                        ),
+                        name="asset_seen_has_size",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("kind", "image"), ("seconds__gt", 0), _connector="OR"),
+                        name="asset_timed_has_length",
+                    ),
+                ],
             },
         ),
     ]

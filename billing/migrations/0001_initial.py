@@ -6,33 +6,70 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
+        ("accounts", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Plan',
+            name="Plan",
             fields=[
-                ('slug', models.SlugField(primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=60)),
-                ('tiers', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('paid', 'Paid'), ('free', 'Free'), ('batch', 'Batch')], max_length=10), help_text='Tiers that jobs may run in; the first is the one taken when none is asked for.', size=None)),
-                ('queued_jobs', models.PositiveIntegerField(help_text='Jobs that may wait at once in a workspace.')),
-                ('is_default', models.BooleanField(default=False, help_text='The plan of workspaces that have chosen none.')),
+                ("slug", models.SlugField(primary_key=True, serialize=False)),
+                ("name", models.CharField(max_length=60)),
+                (
+                    "tiers",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(
+                            choices=[("paid", "Paid"), ("free", "Free"), ("batch", "Batch")], max_length=10
+                        ),
+                        help_text="Tiers that jobs may run in; the first is the one taken when none is asked for.",
+                        size=None,
+                    ),
+                ),
+                (
+                    "queued_jobs",
+                    models.PositiveIntegerField(help_text="Jobs that may wait at once in a workspace."),
+                ),
+                (
+                    "is_default",
+                    models.BooleanField(default=False, help_text="The plan of workspaces that have chosen none."),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(condition=models.Q(('is_default', True)), fields=('is_default',), name='one_default_plan'), models.CheckConstraint(condition=models.Q(('tiers__len__gt', 0)), name='plan_has_a_tier')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("is_default", True)),
+                        fields=("is_default",),
+                        name="one_default_plan",
+                    ),
+                    models.CheckConstraint(condition=models.Q(("tiers__len__gt", 0)), name="plan_has_a_tier"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Subscription',
+            name="Subscription",
             fields=[
-                ('workspace', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='subscription', serialize=False, to='accounts.workspace')),
-                ('since', models.DateTimeField(auto_now=True)),
-                ('plan', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='subscriptions', to='billing.plan')),
+                (
+                    "workspace",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="subscription",
+                        serialize=False,
+                        to="accounts.workspace",
+                    ),
+                ),
+                ("since", models.DateTimeField(auto_now=True)),
+                (
+                    "plan",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="subscriptions",
+                        to="billing.plan",
+                    ),
+                ),
             ],
         ),
     ]

@@ -1,9 +1,9 @@
 """The engine process: holds one resident engine and serves one request at a time, as its parent tells it.
 
 The parent speaks over a pipe: `("run", serial, request, slots)` followed by the ring's file descriptor,
-`("free", serial, n)` when n more frames of that request have been encoded, `("cancel",)`, `("exit",)`. The engine answers `("ready",)`,
-`("step", done, total)`, `("frames", written)`, and at the end of a request one of `("done", recipe)`,
-`("cancelled",)` or `("error", EngineError)`.
+`("free", serial, n)` when n more frames of that request have been encoded, `("cancel",)`, `("exit",)`. The
+engine answers `("ready",)`, `("step", done, total)`, `("frames", written)`, and at the end of a request one of
+`("done", recipe)`, `("cancelled",)` or `("error", EngineError)`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def make(dotted_path: str) -> Engine:
     try:
         engine: Engine = getattr(importlib.import_module(module), name)()
     except (ImportError, AttributeError) as error:
-        raise EngineError("engine_missing", f"the engine {dotted_path} cannot be loaded: {error}", "ours") from error
+        raise EngineError(
+            "engine_missing", f"the engine {dotted_path} cannot be loaded: {error}", "ours"
+        ) from error
     return engine
 
 
@@ -96,7 +98,9 @@ def _serve(engine: Engine, pipe: Connection, serial: int, request: EngineRequest
         recipe = engine.generate(request, sink, line.on_step)
         if sink.written != request.frames:
             raise EngineError(
-                "frames_missing", f"the engine was to make {request.frames} frames, but made {sink.written}", "ours"
+                "frames_missing",
+                f"the engine was to make {request.frames} frames, but made {sink.written}",
+                "ours",
             )
         answer = ("done", dict(recipe))
     except Cancelled:

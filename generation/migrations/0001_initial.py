@@ -8,119 +8,275 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('assets', '0001_initial'),
+        ("accounts", "0001_initial"),
+        ("assets", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Job',
+            name="Job",
             fields=[
-                ('id', models.UUIDField(default=mutoscope.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('model', models.CharField(max_length=40)),
-                ('tier', models.CharField(choices=[('paid', 'Paid'), ('free', 'Free'), ('batch', 'Batch')], max_length=10)),
-                ('lane', models.CharField(max_length=60)),
-                ('mode', models.CharField(max_length=10)),
-                ('prompt', models.TextField(blank=True)),
-                ('negative_prompt', models.TextField(blank=True)),
-                ('size', models.CharField(max_length=40)),
-                ('width', models.PositiveIntegerField(help_text='Pixels.')),
-                ('height', models.PositiveIntegerField(help_text='Pixels.')),
-                ('seconds', models.FloatField()),
-                ('fps', models.PositiveIntegerField()),
-                ('frames', models.PositiveIntegerField()),
-                ('steps', models.PositiveIntegerField(blank=True, null=True)),
-                ('guidance', models.FloatField(blank=True, null=True)),
-                ('seed', models.BigIntegerField(validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(4294967295)])),
-                ('idempotency_key', models.CharField(blank=True, editable=False, max_length=255)),
-                ('request_digest', models.CharField(blank=True, editable=False, max_length=64)),
-                ('state', models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('finishing', 'Finishing'), ('succeeded', 'Succeeded'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='queued', max_length=10)),
-                ('attempt', models.PositiveIntegerField(default=0)),
-                ('lease_expires_at', models.DateTimeField(blank=True, null=True)),
-                ('progress', models.FloatField(default=0.0, help_text="Share of the engine's steps that are done, 0 to 1.")),
-                ('error_code', models.CharField(blank=True, max_length=40)),
-                ('error_message', models.TextField(blank=True)),
-                ('recipe', models.JSONField(blank=True, default=dict, help_text='What it takes to make the same clip again.')),
-                ('created_at', models.DateTimeField()),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('api_key', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='accounts.apikey')),
-                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('output', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='made_by', to='assets.asset')),
-                ('picture', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='assets.asset')),
-                ('workspace', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='jobs', to='accounts.workspace')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=mutoscope.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("model", models.CharField(max_length=40)),
+                (
+                    "tier",
+                    models.CharField(
+                        choices=[("paid", "Paid"), ("free", "Free"), ("batch", "Batch")], max_length=10
+                    ),
+                ),
+                ("lane", models.CharField(max_length=60)),
+                ("mode", models.CharField(max_length=10)),
+                ("prompt", models.TextField(blank=True)),
+                ("negative_prompt", models.TextField(blank=True)),
+                ("size", models.CharField(max_length=40)),
+                ("width", models.PositiveIntegerField(help_text="Pixels.")),
+                ("height", models.PositiveIntegerField(help_text="Pixels.")),
+                ("seconds", models.FloatField()),
+                ("fps", models.PositiveIntegerField()),
+                ("frames", models.PositiveIntegerField()),
+                ("steps", models.PositiveIntegerField(blank=True, null=True)),
+                ("guidance", models.FloatField(blank=True, null=True)),
+                (
+                    "seed",
+                    models.BigIntegerField(
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(4294967295),
+                        ]
+                    ),
+                ),
+                ("idempotency_key", models.CharField(blank=True, editable=False, max_length=255)),
+                ("request_digest", models.CharField(blank=True, editable=False, max_length=64)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("running", "Running"),
+                            ("finishing", "Finishing"),
+                            ("succeeded", "Succeeded"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="queued",
+                        max_length=10,
+                    ),
+                ),
+                ("attempt", models.PositiveIntegerField(default=0)),
+                ("lease_expires_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "progress",
+                    models.FloatField(default=0.0, help_text="Share of the engine's steps that are done, 0 to 1."),
+                ),
+                ("error_code", models.CharField(blank=True, max_length=40)),
+                ("error_message", models.TextField(blank=True)),
+                (
+                    "recipe",
+                    models.JSONField(
+                        blank=True, default=dict, help_text="What it takes to make the same clip again."
+                    ),
+                ),
+                ("created_at", models.DateTimeField()),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "api_key",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="accounts.apikey",
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "output",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="made_by",
+                        to="assets.asset",
+                    ),
+                ),
+                (
+                    "picture",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="assets.asset",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="jobs",
+                        to="accounts.workspace",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='Attempt',
+            name="Attempt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('worker', models.CharField(max_length=120)),
-                ('outcome', models.CharField(choices=[('under_way', 'under way'), ('succeeded', 'Succeeded'), ('failed', 'Failed'), ('cancelled', 'Cancelled'), ('returned', 'given back to the lane'), ('lost', 'lease ran out')], default='under_way', max_length=10)),
-                ('reason', models.TextField(blank=True)),
-                ('claimed_at', models.DateTimeField()),
-                ('engine_started_at', models.DateTimeField(blank=True, null=True)),
-                ('engine_ended_at', models.DateTimeField(blank=True, null=True)),
-                ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='attempts', to='generation.job')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("number", models.PositiveIntegerField()),
+                ("worker", models.CharField(max_length=120)),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[
+                            ("under_way", "under way"),
+                            ("succeeded", "Succeeded"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                            ("returned", "given back to the lane"),
+                            ("lost", "lease ran out"),
+                        ],
+                        default="under_way",
+                        max_length=10,
+                    ),
+                ),
+                ("reason", models.TextField(blank=True)),
+                ("claimed_at", models.DateTimeField()),
+                ("engine_started_at", models.DateTimeField(blank=True, null=True)),
+                ("engine_ended_at", models.DateTimeField(blank=True, null=True)),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="attempts",
+                        to="generation.job",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['number'],
+                "ordering": ["number"],
             },
         ),
         migrations.CreateModel(
-            name='JobEvent',
+            name="JobEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('queued', 'Queued'), ('started', 'Started'), ('finishing', 'Finishing'), ('succeeded', 'Succeeded'), ('failed', 'Failed'), ('cancelled', 'Cancelled'), ('returned', 'given back to the lane')], max_length=10)),
-                ('attempt', models.PositiveIntegerField()),
-                ('at', models.DateTimeField()),
-                ('message', models.TextField(blank=True)),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='generation.job')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("started", "Started"),
+                            ("finishing", "Finishing"),
+                            ("succeeded", "Succeeded"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                            ("returned", "given back to the lane"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("attempt", models.PositiveIntegerField()),
+                ("at", models.DateTimeField()),
+                ("message", models.TextField(blank=True)),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="events",
+                        to="generation.job",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(condition=models.Q(('state', 'queued')), fields=['lane', 'id'], name='job_claim'),
+            model_name="job",
+            index=models.Index(condition=models.Q(("state", "queued")), fields=["lane", "id"], name="job_claim"),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(condition=models.Q(('state__in', ['running', 'finishing'])), fields=['lease_expires_at'], name='job_lease'),
+            model_name="job",
+            index=models.Index(
+                condition=models.Q(("state__in", ["running", "finishing"])),
+                fields=["lease_expires_at"],
+                name="job_lease",
+            ),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(fields=['workspace', '-id'], name='job_history'),
+            model_name="job",
+            index=models.Index(fields=["workspace", "-id"], name="job_history"),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(condition=models.Q(('state__in', ['queued', 'running', 'finishing'])), fields=['workspace'], name='job_active'),
+            model_name="job",
+            index=models.Index(
+                condition=models.Q(("state__in", ["queued", "running", "finishing"])),
+                fields=["workspace"],
+                name="job_active",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.UniqueConstraint(condition=models.Q(('idempotency_key', ''), _negated=True), fields=('workspace', 'idempotency_key'), name='job_idempotency'),
+            model_name="job",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("idempotency_key", ""), _negated=True),
+                fields=("workspace", "idempotency_key"),
+                name="job_idempotency",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('lease_expires_at__isnull', False), ('state__in', ['running', 'finishing'])), models.Q(('state__in', ['running', 'finishing']), _negated=True), _connector='OR'), name='job_held_has_lease'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("lease_expires_at__isnull", False), ("state__in", ["running", "finishing"])),
+                    models.Q(("state__in", ["running", "finishing"]), _negated=True),
+                    _connector="OR",
+                ),
+                name="job_held_has_lease",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'succeeded'), _negated=True), ('ended_at__isnull', False), _connector='OR'), name='job_success_has_end'),
+            model_name="job",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state", "succeeded"), _negated=True),
+                    ("ended_at__isnull", False),
+                    _connector="OR",
+                ),
+                name="job_success_has_end",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='attempt',
-            constraint=models.UniqueConstraint(fields=('job', 'number'), name='attempt_once'),
+            model_name="attempt",
+            constraint=models.UniqueConstraint(fields=("job", "number"), name="attempt_once"),
         ),
     ]

@@ -53,9 +53,7 @@ def encode_mp4(frames: Iterable[memoryview], target: Path, *, width: int, height
 
 
 def _feed(command: list[str], frames: Iterable[memoryview], complaints: IO[bytes]) -> None:
-    encoder = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=complaints
-    )
+    encoder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=complaints)
     try:
         with encoder.stdin as stdin:  # type: ignore[union-attr]  # it is a pipe: asked for above
             for frame in frames:

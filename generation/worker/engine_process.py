@@ -86,13 +86,7 @@ class EngineProcess:
                     cancelled = True
                     self._send("cancel")
             if not pipe.poll(POLL):
-                if time.monotonic() - last_sign > self.model.speed.stall_seconds:
-                    self.kill()
-                    raise EngineError(
-                        "engine_stalled",
-                        f"the engine made no progress for {self.model.speed.stall_seconds:g} s",
-                        "machine",
-                    )
+                self._check_stall(last_sign)
                 continue
             last_sign = time.monotonic()
             match self._receive():
@@ -132,6 +126,12 @@ class EngineProcess:
         if self._pipe is not None:
             self._pipe.close()
         self._process = self._pipe = None
+
+    def _check_stall(self, last_sign: float) -> None:
+        patience = self.model.speed.stall_seconds
+        if time.monotonic() - last_sign > patience:
+            self.kill()
+            raise EngineError("engine_stalled", f"the engine made no progress for {patience:g} s", "machine")
 
     def _send(self, *message: Any) -> None:
         with self._sending:

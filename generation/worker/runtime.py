@@ -67,7 +67,7 @@ class Runtime:
             self.engine.start()  # again, where the last job took it down
             job = claim(lane, self.name)
         except EngineError as error:
-            log.error("%s cannot be started, so its jobs wait: %s", self.model.name, error.message)  # noqa: TRY400
+            log.error("%s cannot be started, so its jobs wait: %s", self.model.name, error.message)
         finally:
             if job is None:
                 self._room.release()
@@ -142,7 +142,7 @@ def _request(job: Job, scratch: Path) -> EngineRequest:
     """The job as the engine is asked for it, with its picture on local disk."""
     picture = None
     if job.picture is not None:
-        picture = scratch / f"picture{Path(job.picture.file.name).suffix}"
+        picture = scratch / f"picture{Path(str(job.picture.file)).suffix}"
         with job.picture.file.open("rb") as source, picture.open("wb") as target:
             shutil.copyfileobj(source, target)
     return EngineRequest(
@@ -169,9 +169,7 @@ def _progress_relay(job: Job) -> Callable[[int, int], None]:
         now = time.monotonic()
         if now - last_live >= LIVE_INTERVAL or done == total:
             last_live = now
-            live.publish(
-                job.pk, {"type": "progress", "progress": done / total, "step": done, "steps": total}
-            )
+            live.publish(job.pk, {"type": "progress", "progress": done / total, "step": done, "steps": total})
         if now - last_durable >= DURABLE_INTERVAL:
             last_durable = now
             attempts.note_progress(job, done / total)

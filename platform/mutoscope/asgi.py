@@ -122,7 +122,7 @@ application = Starlette(
     routes=[
         Route("/api/v1/jobs/{job_id:uuid}/events/stream", job_stream),
         Route(FILES + "{token}/{name}", file),
-        Mount("/", django_application),
+        Mount("/", django_application),  # type: ignore[arg-type]  # two spellings of ASGI
     ],
     middleware=[Middleware(CorrelationIdMiddleware), Middleware(BodyLimit)],
     exception_handlers={Refusal: _refused, HTTPException: _refused, Exception: _refused},

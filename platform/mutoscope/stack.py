@@ -64,7 +64,7 @@ class Stack:
                 cwd=BASE_DIR,
                 env={**os.environ, "PUBLIC_URL": self.url, "PYTHONUNBUFFERED": "1"},
                 start_new_session=True,  # Ctrl-C is ours to pass on, in order
-                preexec_fn=_end_with_parent,
+                preexec_fn=_end_with_parent,  # noqa: PLW1509  this process has one thread
             )
 
     def stop(self) -> None:
@@ -151,9 +151,11 @@ def _wait_until_healthy(stack: Stack) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
         stack.check()
-        with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-            with urllib.request.urlopen(f"{stack.url}/api/v1/health", timeout=2):  # noqa: S310  our own
-                return
+        with (
+            contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError),
+            urllib.request.urlopen(f"{stack.url}/api/v1/health", timeout=2),  # noqa: S310  our own
+        ):
+            return
         time.sleep(0.05)
     raise StackError(f"the web server did not answer within {START_TIMEOUT:.0f} s; see {_log_path('web')}.")
 

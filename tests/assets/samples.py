@@ -45,9 +45,7 @@ def quarters(mode: str = "RGB", size: tuple[int, int] = (160, 96)) -> Image.Imag
 def corners(image: Image.Image) -> list[Any]:
     """The colours inside the four corners, in reading order."""
     width, height = image.size
-    return [
-        image.getpixel(place) for place in ((8, 8), (width - 9, 8), (8, height - 9), (width - 9, height - 9))
-    ]
+    return [image.getpixel(place) for place in ((8, 8), (width - 9, 8), (8, height - 9), (width - 9, height - 9))]
 
 
 def opened(data: bytes) -> Image.Image:

@@ -407,9 +407,7 @@ def test_a_video(tmp_path, name, options, media_type):
     assert video.color
     poster = opened(video.thumbnail.data)
     assert (poster.format, poster.size) == ("WEBP", (128, 96))
-    assert close(
-        bytes.fromhex(video.color[1:]), poster.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0)), 8
-    )
+    assert close(bytes.fromhex(video.color[1:]), poster.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0)), 8)
     with video.clean.file as file:
         served = file.read()
     assert video.clean.extension == f".{name[2:]}"
@@ -464,10 +462,6 @@ def test_an_upload_that_is_on_disk_is_read_where_it_is(tmp_path, monkeypatch):
 
 
 def test_importing_is_cheap():
-    code = (
-        "import sys, assets.inspection; print(sorted({'numpy', 'cv2', 'torch', 'django'} & set(sys.modules)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
-    )
+    code = "import sys, assets.inspection; print(sorted({'numpy', 'cv2', 'torch', 'django'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
     assert done.stdout.strip() == "[]"

@@ -57,9 +57,7 @@ def test_too_large_is_refused_without_being_read():
             return (b"\x89PNG\r\n\x1a\n" + bytes(size))[:size]
 
     file = Endless()
-    with pytest.raises(
-        Rejected, match=r"at most 67,108,864 bytes, but this one has 10,000,000,000\."
-    ) as caught:
+    with pytest.raises(Rejected, match=r"at most 67,108,864 bytes, but this one has 10,000,000,000\.") as caught:
         inspect_picture(file, limits=LIMITS)  # type: ignore[arg-type]
     assert caught.value.code is Refusal.TOO_LARGE
     assert file.bytes_read == 4096
@@ -270,9 +268,7 @@ def test_a_text_bomb_costs_little_memory():
 
 
 def test_a_profile_bomb_costs_little_memory():
-    data = png(
-        (80, 80), 8, 0, bytes(81 * 80), chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(200_000_000), 9))
-    )
+    data = png((80, 80), 8, 0, bytes(81 * 80), chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(200_000_000), 9)))
     code, kilobytes = cost_of(data)
     assert code == "truncated"
     assert kilobytes < 16_384

@@ -203,9 +203,7 @@ def test_remuxing_leaves_the_metadata_behind(tmp_path):
     for name, muxer in (("a.mp4", "mp4"), ("a.mov", "mov"), ("a.mkv", "matroska")):
         source, target = clip(tmp_path / f"plain-{name}"), tmp_path / f"clean-{name}"
         tagged = tmp_path / name
-        run_ffmpeg(
-            "-i", str(source), "-i", str(chapters), "-map_chapters", "1", "-c", "copy", *tags, str(tagged)
-        )
+        run_ffmpeg("-i", str(source), "-i", str(chapters), "-map_chapters", "1", "-c", "copy", *tags, str(tagged))
         assert SECRET.encode() in tagged.read_bytes()
         remux_without_metadata(tagged, target, muxer=muxer)
         assert SECRET.encode() not in target.read_bytes()

@@ -101,9 +101,7 @@ class View:
         return self.rays(columns[None], rows[None])
 
 
-def land(
-    scene: Scene, path: Path, frames: slice, pre_zoom: float, rays: Rays
-) -> tuple[Coordinates, Coordinates]:
+def land(scene: Scene, path: Path, frames: slice, pre_zoom: float, rays: Rays) -> tuple[Coordinates, Coordinates]:
     """Where rays of the given frames meet the picture: x and y in picture coordinates.
 
     Rays have the shape 1 × n for several frames (the result is frames × n), or any 2-D shape for a slice of a
@@ -164,9 +162,7 @@ def fit(scene: Scene, path: Path, view: View) -> tuple[Path, float]:
     def fits(scale: float, zoom: float, edge: Rays) -> bool:
         return inside.holds(*land(scene, path.calmed(scale), everything, zoom, edge))
 
-    scale = (
-        1.0 if fits(1.0, MAX_PRE_ZOOM, coarse) else _bisect(lambda s: fits(s, MAX_PRE_ZOOM, coarse), 0.0, 1.0)
-    )
+    scale = 1.0 if fits(1.0, MAX_PRE_ZOOM, coarse) else _bisect(lambda s: fits(s, MAX_PRE_ZOOM, coarse), 0.0, 1.0)
     zoom = _bisect(lambda z: fits(scale, z, coarse), MAX_PRE_ZOOM, 1.0)
     while not fits(scale, zoom, fine):
         zoom *= 1.002

@@ -108,12 +108,10 @@ def plate_map(take: Take, at: int) -> tuple[Coordinates, Coordinates]:
     rays = view.rays(*np.meshgrid(across, down))
     x, y = land(take.scene, take.path, slice(at, at + 1), take.pre_zoom, rays)
     plate_height, plate_width = take.plate.shape[:2]
-    columns = (x - np.float32(bounds.left)) * np.float32(
-        plate_width / (bounds.right - bounds.left)
-    ) - np.float32(0.5)
-    rows = (y - np.float32(bounds.top)) * np.float32(
-        plate_height / (bounds.bottom - bounds.top)
-    ) - np.float32(0.5)
+    columns = (x - np.float32(bounds.left)) * np.float32(plate_width / (bounds.right - bounds.left)) - np.float32(
+        0.5
+    )
+    rows = (y - np.float32(bounds.top)) * np.float32(plate_height / (bounds.bottom - bounds.top)) - np.float32(0.5)
     size = (nodes_across * _STEP, nodes_down * _STEP)
     shown = (slice(_STEP, _STEP + view.height), slice(_STEP, _STEP + view.width))
     return (

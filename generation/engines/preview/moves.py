@@ -264,9 +264,7 @@ def _find(text: str) -> list[_Found]:
     taken: list[_Found] = []
     for phrase in VOCABULARY:
         for match in phrase.pattern.finditer(text):
-            if all(
-                match.end() <= other.match.start() or match.start() >= other.match.end() for other in taken
-            ):
+            if all(match.end() <= other.match.start() or match.start() >= other.match.end() for other in taken):
                 taken.append(_Found(phrase, match))
     return sorted(taken, key=lambda found: found.match.start())
 

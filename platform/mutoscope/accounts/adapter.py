@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from mutoscope.accounts import services
 
 
-class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ships no types
+class AccountAdapter(DefaultAccountAdapter):
     """Closes sign-up where the operator wants it closed, and gives everybody a workspace."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:

@@ -24,7 +24,7 @@ class MembershipInline(TabularInline):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg,misc]
+class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -44,7 +44,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg,misc]
 
 
 @admin.register(Workspace)
-class WorkspaceAdmin(ModelAdmin):  # type: ignore[misc]
+class WorkspaceAdmin(ModelAdmin):
     list_display = ["name", "member_count", "created_at"]
     search_fields = ["name", "members__email"]
     readonly_fields = ["id", "created_at"]
@@ -60,7 +60,7 @@ class WorkspaceAdmin(ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ModelAdmin):  # type: ignore[misc]
+class ApiKeyAdmin(ModelAdmin):
     """Operators see and revoke keys; they are made by the workspace's own people, who alone see the token."""
 
     list_display = ["name", "prefix", "workspace", "scopes", "created_at", "last_used_at", "revoked_at"]

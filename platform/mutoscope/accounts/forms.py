@@ -8,13 +8,13 @@ from unfold.forms import UserCreationForm as UnfoldUserCreationForm
 from mutoscope.accounts.models import User
 
 
-class UserCreationForm(UnfoldUserCreationForm):  # type: ignore[misc]
+class UserCreationForm(UnfoldUserCreationForm):
     class Meta:
         model = User
         fields = ["email", "name"]
 
 
-class UserChangeForm(UnfoldUserChangeForm):  # type: ignore[misc]
+class UserChangeForm(UnfoldUserChangeForm):
     class Meta:
         model = User
         fields = "__all__"

@@ -87,7 +87,9 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's 500: no more is said than the request id, by which the log has the rest."""
     if request.path.startswith(API_PREFIX):
-        return _json(problem(500, "internal", "something went wrong on our side; the request id finds it in our log"))
+        return _json(
+            problem(500, "internal", "something went wrong on our side; the request id finds it in our log")
+        )
     return defaults.server_error(request)
 
 

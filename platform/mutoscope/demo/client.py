@@ -22,9 +22,7 @@ class DemoError(Exception):
     """The demonstration did not work out; the message says what to do."""
 
 
-def animate(
-    url: str, token: str, *, image: Path, prompt: str, folder: Path, check: Callable[[], None]
-) -> Path:
+def animate(url: str, token: str, *, image: Path, prompt: str, folder: Path, check: Callable[[], None]) -> Path:
     """Upload, submit, follow, download, check. Returns the clip's path. Raises `DemoError`."""
     headers = {"Authorization": f"Bearer {token}"}
     with httpx.Client(base_url=f"{url}/api/v1", headers=headers, timeout=30) as client:
@@ -41,11 +39,13 @@ def animate(
                     },
                 )
             )  # fmt: skip
-            print(f"Submitted to {MODEL}: “{prompt}”, {SECONDS:g} s at {job['width']} × {job['height']}, {FPS} fps")
-            began = time.monotonic()
+            print(
+                f"Submitted to {MODEL}: “{prompt}”, {SECONDS:g} s at {job['width']} × {job['height']}, {FPS} fps"
+            )
+            began, bar = time.monotonic(), _Bar()
             for job in _states(client, job["id"]):  # noqa: B020  the job as it stands now
                 check()
-                _draw(job["progress"], job["state"])
+                bar.draw(job["progress"], job["state"])
                 if time.monotonic() - began > PATIENCE:
                     raise DemoError(f"the clip took over {PATIENCE:g} s; see the logs in var/log/.")
             print(f"\n{job['state'].capitalize()} after {time.monotonic() - began:.1f} s")
@@ -74,12 +74,22 @@ def _states(client: httpx.Client, job_id: str) -> Iterator[dict[str, Any]]:
                 yield job
 
 
-def _draw(progress: float, state: str) -> None:
+class _Bar:
+    """A progress bar: redrawn in place on a terminal, a line for each tenth elsewhere."""
+
     width = 40
-    done = round(progress * width)
-    end = "" if sys.stdout.isatty() else "\n"
-    start = "\r" if sys.stdout.isatty() else ""
-    print(f"{start}[{'█' * done}{'·' * (width - done)}] {progress:4.0%} {state:<10}", end=end, flush=True)
+
+    def __init__(self) -> None:
+        self._last = ("", -1)
+
+    def draw(self, progress: float, state: str) -> None:
+        done = round(progress * self.width)
+        bar = f"[{'█' * done}{'·' * (self.width - done)}] {progress:4.0%} {state:<10}"
+        if sys.stdout.isatty():
+            print(f"\r{bar}", end="", flush=True)
+        elif (state, int(progress * 10)) != self._last:
+            self._last = (state, int(progress * 10))
+            print(bar, flush=True)
 
 
 def _download(client: httpx.Client, job: dict[str, Any], folder: Path) -> Path:

@@ -89,9 +89,7 @@ def test_handheld_trembles_within_two_hertz() -> None:
 
 
 def test_speed_words_order_the_amounts() -> None:
-    reach = [
-        path_for(f"{speed} pan right").yaw[-1] for speed in ("very slow", "slow", "", "fast", "very fast")
-    ]
+    reach = [path_for(f"{speed} pan right").yaw[-1] for speed in ("very slow", "slow", "", "fast", "very fast")]
     assert reach == sorted(reach)
     assert reach[0] < 0.6 * reach[2] < reach[2] < 0.7 * reach[4]
 

@@ -108,9 +108,7 @@ def test_even_a_jagged_relief_never_folds(prompt: str) -> None:
     blank = np.zeros((90, 160, 4), np.uint8)
     take = Take(read_shot(prompt), path, flat, view, 1.0, blank, bounds)
     x, y = plate_map(take, 23)
-    determinant = np.gradient(x, axis=1) * np.gradient(y, axis=0) - np.gradient(x, axis=0) * np.gradient(
-        y, axis=1
-    )
+    determinant = np.gradient(x, axis=1) * np.gradient(y, axis=0) - np.gradient(x, axis=0) * np.gradient(y, axis=1)
     assert determinant.min() > 0.05 * np.median(determinant)
     assert np.ptp(flat.disparity) < 0.5 * np.ptp(jagged), "such a relief has to be flattened"
 
@@ -184,9 +182,7 @@ def test_the_subject_of_the_photograph_stands_in_front() -> None:
     disparity = estimate_disparity(open_picture(PHOTOGRAPH, 600, 400))
     rows, columns = disparity.shape
     cup = disparity[rows * 2 // 10 : rows * 6 // 10, columns * 4 // 10 : columns * 6 // 10].mean()
-    corners = (
-        disparity[: rows // 8, : columns // 8].mean() + disparity[: rows // 8, -columns // 8 :].mean()
-    ) / 2
+    corners = (disparity[: rows // 8, : columns // 8].mean() + disparity[: rows // 8, -columns // 8 :].mean()) / 2
     assert cup > corners + 0.3
 
 

@@ -30,7 +30,12 @@ def test_a_job_becomes_a_clip(access: Access, picture: Asset, manage: RunManage)
     assert job.output is not None
     media = probe(job.output.file.path, strict=True)
     assert media.video is not None
-    assert (media.video.codec, media.video.width, media.video.height, media.video.frames) == ("h264", 64, 64, 8)
+    assert (media.video.codec, media.video.width, media.video.height, media.video.frames) == (
+        "h264",
+        64,
+        64,
+        8,
+    )
     assert is_faststart(job.output.file.path)
     assert list(job.events.values_list("kind", flat=True)) == ["queued", "started", "finishing", "succeeded"]
     attempt = job.attempts.get()

@@ -31,7 +31,12 @@ class Command(BaseCommand):
         try:
             with stack.running(_free_port(), models=["preview"]) as platform:
                 clip = animate(
-                    platform.url, people.demo_token(), image=image, prompt=prompt, folder=out, check=platform.check
+                    platform.url,
+                    people.demo_token(),
+                    image=image,
+                    prompt=prompt,
+                    folder=out,
+                    check=platform.check,
                 )
         except (stack.StackError, DemoError) as error:
             raise CommandError(str(error)) from error
