@@ -44,9 +44,7 @@ def _configuration() -> dict[str, Any]:
         # Acknowledged when taken: a ticket lost with its worker is reissued from the database, and the
         # broker's visibility timeout has nothing to redeliver in the middle of a long job.
         "task_acks_late": False,
-        # A busy worker reserves nothing that an idle one could take.
         "worker_prefetch_multiplier": 1,
-        "worker_disable_prefetch": True,
         "beat_scheduler": "celery.beat:Scheduler",  # in memory: its only entry repeats within seconds
         "beat_schedule": {
             "recover": {
@@ -73,14 +71,15 @@ app.autodiscover_tasks(["generation"])
 def run_worker(queues: list[str], *, name: str, beat: bool = False) -> None:
     """Consume the queues, one ticket at a time, until SIGTERM or Ctrl-C; then finish what is in hand.
 
-    A thread, and not the process itself, works on the ticket, so that the consumer keeps answering the broker
-    while a job runs for minutes.
+    The solo pool works on the ticket in the consumer's own loop: while a job runs nothing more is fetched, and
+    the moment it ends the next ticket is (a pool of one thread would wait for the loop's next tick, up to a
+    second). What the blocked loop cannot do meanwhile, other parts do: leases are kept by a thread, hung
+    engines are killed by their parent, and a broker connection that was dropped is made anew.
     """
     worker = app.Worker(
         queues=queues,
         hostname=f"{name}@%h" if "@" not in name else name,
-        pool="threads",
-        concurrency=1,
+        pool="solo",
         beat=beat,
         without_gossip=True,
         without_mingle=True,

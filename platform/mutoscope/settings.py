@@ -41,7 +41,7 @@ INSTALLED_APPS = [
     "mutoscope.accounts",
     "mutoscope.operations",
     "unfold",
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # admin modules are loaded by mutoscope.urls alone
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

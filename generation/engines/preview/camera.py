@@ -20,8 +20,8 @@ from generation.engines.preview.depth import Plane
 from generation.engines.preview.path import Path
 
 Coordinates: TypeAlias = NDArray[np.float32]
-Rays: TypeAlias = tuple[Coordinates, Coordinates]
-"""Where rays of the resting camera meet the subject's plane: x and y, of one shape."""
+Points: TypeAlias = tuple[Coordinates, Coordinates]
+"""x and y, of one shape."""
 
 MAX_PRE_ZOOM = 1.22
 """How much of the picture a move may cost at the start; what would need more is made smaller instead."""
@@ -48,6 +48,13 @@ class Rectangle:
         """The rectangle without a rim of `margin`."""
         return Rectangle(self.left + margin, self.top + margin, self.right - margin, self.bottom - margin)
 
+    def pixels(self, x: Coordinates, y: Coordinates, shape: tuple[int, ...]) -> Points:
+        """Points as columns and rows of a raster of shape height × width that fills the rectangle."""
+        across, down = shape[1] / (self.right - self.left), shape[0] / (self.bottom - self.top)
+        columns = (x - np.float32(self.left)) * np.float32(across) - np.float32(0.5)
+        rows = (y - np.float32(self.top)) * np.float32(down) - np.float32(0.5)
+        return columns, rows
+
     def holds(self, x: Coordinates, y: Coordinates) -> bool:
         """Whether all points lie inside."""
         return bool(
@@ -64,11 +71,7 @@ class Scene:
 
     def at(self, x: Coordinates, y: Coordinates) -> Plane:
         """Disparity at points in picture coordinates (2-D arrays); beyond it its border's."""
-        height, width = self.disparity.shape
-        across = width / (self.bounds.right - self.bounds.left)
-        down = height / (self.bounds.bottom - self.bounds.top)
-        columns = (x - np.float32(self.bounds.left)) * np.float32(across) - np.float32(0.5)
-        rows = (y - np.float32(self.bounds.top)) * np.float32(down) - np.float32(0.5)
+        columns, rows = self.bounds.pixels(x, y, self.disparity.shape)
         seen = cv2.remap(self.disparity, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(seen, np.float32)
 
@@ -86,13 +89,13 @@ class View:
         """Width and height at the subject's plane, in picture coordinates."""
         return self.width / self.focal, self.height / self.focal
 
-    def rays(self, columns: Coordinates, rows: Coordinates) -> Rays:
+    def rays(self, columns: Coordinates, rows: Coordinates) -> Points:
         """Pixels as points on the subject's plane, seen by the resting camera."""
         across = (columns - np.float32((self.width - 1) / 2)) / np.float32(self.focal)
         down = (rows - np.float32((self.height - 1) / 2)) / np.float32(self.focal)
         return across, down
 
-    def edge(self, nodes: int) -> Rays:
+    def edge(self, nodes: int) -> Points:
         """Rays through the outermost pixels, `nodes` a side, each of shape 1 × 4 nodes."""
         across = np.linspace(0, self.width - 1, nodes, dtype=np.float32)
         down = np.linspace(0, self.height - 1, nodes, dtype=np.float32)
@@ -101,7 +104,7 @@ class View:
         return self.rays(columns[None], rows[None])
 
 
-def land(scene: Scene, path: Path, frames: slice, pre_zoom: float, rays: Rays) -> tuple[Coordinates, Coordinates]:
+def land(scene: Scene, path: Path, frames: slice, pre_zoom: float, rays: Points) -> Points:
     """Where rays of the given frames meet the picture: x and y in picture coordinates.
 
     Rays have the shape 1 × n for several frames (the result is frames × n), or any 2-D shape for a slice of a
@@ -159,7 +162,7 @@ def fit(scene: Scene, path: Path, view: View) -> tuple[Path, float]:
     everything = slice(None)
     coarse, fine = view.edge(_EDGE_NODES), view.edge(max(view.width, view.height) // 8)
 
-    def fits(scale: float, zoom: float, edge: Rays) -> bool:
+    def fits(scale: float, zoom: float, edge: Points) -> bool:
         return inside.holds(*land(scene, path.calmed(scale), everything, zoom, edge))
 
     scale = 1.0 if fits(1.0, MAX_PRE_ZOOM, coarse) else _bisect(lambda s: fits(s, MAX_PRE_ZOOM, coarse), 0.0, 1.0)

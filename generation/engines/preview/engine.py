@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path as File
 from typing import Any
 
@@ -14,7 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generation.engines.base import EngineError, EngineRequest, FrameSink, OnStep
-from generation.engines.preview.camera import Coordinates, Rectangle, Scene, View, fit, land, relief_for
+from generation.engines.preview.camera import (
+    Coordinates,
+    Points,
+    Rectangle,
+    Scene,
+    View,
+    fit,
+    land,
+    relief_for,
+)
 from generation.engines.preview.depth import estimate_disparity
 from generation.engines.preview.moves import Shot, read_shot
 from generation.engines.preview.path import Path, Room, plan_path
@@ -98,26 +107,23 @@ def render(take: Take) -> Iterator[NDArray[np.uint8]]:
         yield frame
 
 
-def plate_map(take: Take, at: int) -> tuple[Coordinates, Coordinates]:
+def plate_map(take: Take, at: int) -> Points:
     """For each pixel of frame `at`, the column and the row of the plate that it shows."""
-    view, bounds = take.view, take.plate_bounds
+    view = take.view
     # One cell of nodes more on every side, so that no pixel of the frame lies outside of the nodes.
     nodes_across, nodes_down = -(-view.width // _STEP) + 2, -(-view.height // _STEP) + 2
     across = np.arange(nodes_across, dtype=np.float32) * _STEP - (_STEP + 1) / 2
     down = np.arange(nodes_down, dtype=np.float32) * _STEP - (_STEP + 1) / 2
     rays = view.rays(*np.meshgrid(across, down))
     x, y = land(take.scene, take.path, slice(at, at + 1), take.pre_zoom, rays)
-    plate_height, plate_width = take.plate.shape[:2]
-    columns = (x - np.float32(bounds.left)) * np.float32(plate_width / (bounds.right - bounds.left)) - np.float32(
-        0.5
-    )
-    rows = (y - np.float32(bounds.top)) * np.float32(plate_height / (bounds.bottom - bounds.top)) - np.float32(0.5)
-    size = (nodes_across * _STEP, nodes_down * _STEP)
-    shown = (slice(_STEP, _STEP + view.height), slice(_STEP, _STEP + view.width))
-    return (
-        np.asarray(cv2.resize(columns, size), np.float32)[shown],
-        np.asarray(cv2.resize(rows, size), np.float32)[shown],
-    )
+    columns, rows = take.plate_bounds.pixels(x, y, take.plate.shape)
+    return _between_nodes(columns, view), _between_nodes(rows, view)
+
+
+def _between_nodes(nodes: Coordinates, view: View) -> Coordinates:
+    height, width = nodes.shape
+    full = np.asarray(cv2.resize(nodes, (width * _STEP, height * _STEP)), np.float32)
+    return full[_STEP : _STEP + view.height, _STEP : _STEP + view.width]
 
 
 def _image_of(request: EngineRequest) -> File:
@@ -165,23 +171,14 @@ def _recipe(request: EngineRequest, take: Take) -> dict[str, Any]:
         "engine": "preview",
         "version": VERSION,
         "mode": request.mode,
+        "prompt": request.prompt,
+        "negative_prompt": request.negative_prompt,
         "seed": request.seed,
         "size": [request.width, request.height],
         "frames": request.frames,
         "fps": request.fps,
-        "moves": [
-            [
-                {
-                    "kind": move.kind.value,
-                    "direction": move.direction,
-                    "speed": move.speed,
-                    "words": move.words,
-                }
-                for move in step
-            ]
-            for step in take.shot.steps
-        ],
-        "forbidden": [{"kind": ban.kind.value, "direction": ban.direction} for ban in take.shot.bans],
+        "moves": [[asdict(move) | {"kind": move.kind.value} for move in step] for step in take.shot.steps],
+        "forbidden": [asdict(ban) | {"kind": ban.kind.value} for ban in take.shot.bans],
         "default_move": take.shot.default,
         "pre_zoom": round(take.pre_zoom, 4),
         "numpy": np.__version__,

@@ -224,9 +224,7 @@ def _negation_end(text: str, start: int) -> int:
 
 
 def _list_end(clauses: list[tuple[str, str]], start: int) -> int:
-    """Where the list "no zoom, pan or tilt" ends: at a bare item with "or"; else negation keeps to its
-    clause.
-    """
+    """Where the list "no zoom, pan or tilt" ends: at a bare item with "or"; else it is not a list."""
     for at in range(start + 1, len(clauses)):
         opener, text = clauses[at]
         if opener != "," or len(text.split()) > 4 or any(word in WAYS for word in text.split()):

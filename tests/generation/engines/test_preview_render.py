@@ -128,8 +128,8 @@ def test_a_pan_is_as_smooth_as_the_path() -> None:
 
 
 def test_detail_too_fine_for_the_frame_does_not_flicker() -> None:
-    checks = np.where(np.indices((1080, 1920)).sum(axis=0) % 2 == 0, 40, 215).astype(np.uint8)
-    frames = clip(np.repeat(checks[..., None], 3, axis=2), "slow pan right", width=480, height=270, frames=9)
+    stripes = (127 + 90 * np.sin(np.indices((1080, 1920)).sum(axis=0) * 1.8)).astype(np.uint8)
+    frames = clip(np.repeat(stripes[..., None], 3, axis=2), "slow pan right", width=480, height=270, frames=9)
     assert np.std(frames, axis=0).mean() < 1.0
     assert frames[0].std() < 3.0
 
@@ -194,8 +194,9 @@ def test_a_head_on_shoulders_is_one_piece() -> None:
     cv2.ellipse(portrait, (100, 135), (40, 55), 0, 0, 360, (225, 175, 145), -1)
     cv2.ellipse(portrait, (100, 105), (44, 38), 0, 180, 360, (60, 40, 30), -1)
     disparity = cv2.resize(estimate_disparity(portrait), (200, 320))
-    face, wall = disparity[85:185, 75:125], disparity[20:90, 5:25]
+    face, shoulders, wall = disparity[85:185, 75:125], disparity[240, 45:155], disparity[20:90, 5:25]
     assert np.ptp(face) < 0.12
+    assert np.ptp(shoulders) < 0.025, "the lower edge of the picture must not make them backdrop"
     assert face.min() > wall.max() + 0.25
 
 
@@ -289,6 +290,11 @@ def test_a_tiny_picture_fills_a_large_frame() -> None:
     frame = next(iter(render(take_of(texture(64, 64), "push in", width=1920, height=1080, frames=2))))
     assert frame.shape == (1080, 1920, 3)
     assert frame.std() > 5
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 700), (4000, 2)])
+def test_odd_sizes_of_picture_are_no_trouble(size: tuple[int, int]) -> None:
+    assert len(clip(np.full((size[1], size[0], 3), 90, np.uint8), "push in and pan left")) == 12
 
 
 def test_refusals_state_rule_and_value(tmp_path: Path) -> None:

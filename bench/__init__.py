@@ -1,0 +1,1 @@
+"""Benchmarks: they print figures and ratios, and are never part of the tests. `make bench` runs them all."""
