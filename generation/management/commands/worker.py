@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from billing.tiers import Tier
-from generation import catalog
+from generation.catalog import CatalogError
 from generation.engines.base import EngineError
 from generation.lanes import Lane, UnknownLane
 from generation.worker import runtime
@@ -15,10 +15,11 @@ from mutoscope.celery import run_worker
 
 
 class Command(BaseCommand):
+    requires_system_checks = ()  # they would load the pages and the API into a process that needs neither
     help = "Serve jobs of one model: load it, keep it resident, and take tickets from the named lanes."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--model", required=True, help=f"one of {', '.join(catalog.models())}")
+        parser.add_argument("--model", required=True, help="slug of the model, as in the catalog")
         parser.add_argument(
             "--lanes",
             default=",".join(Tier.values),
@@ -28,7 +29,7 @@ class Command(BaseCommand):
     def handle(self, *, model: str, lanes: str, **options: Any) -> None:
         try:
             queues = [str(Lane(model, tier.strip())) for tier in lanes.split(",")]
-        except UnknownLane as error:
+        except (UnknownLane, CatalogError) as error:
             raise CommandError(str(error)) from error
         worker = runtime.Runtime(model)
         try:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from mutoscope.accounts.models import ApiKey, Membership, User, Workspace
@@ -81,10 +80,9 @@ def authenticate_key(token: str) -> ApiKey | None:
         if token.startswith(f"{KEY_PREFIX}_")
         else None
     )
-    if key:
-        now = timezone.now()
-        stale = Q(last_used_at=None) | Q(last_used_at__lt=now - LAST_USED_RESOLUTION)
-        ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=now)
+    now = timezone.now()
+    if key and (key.last_used_at is None or key.last_used_at < now - LAST_USED_RESOLUTION):
+        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
     return key
 
 
