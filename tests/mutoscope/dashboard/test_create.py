@@ -147,9 +147,7 @@ def test_another_like_this_starts_from_the_job(alices: Client, job: Job) -> None
 
 
 def test_a_picture_from_the_library_is_chosen(alices: Client, picture: Asset) -> None:
-    assert (
-        f'value="{picture.pk}" checked' in alices.get(CREATE, {"picture": str(picture.pk)}).content.decode()
-    )
+    assert f'value="{picture.pk}" checked' in alices.get(CREATE, {"picture": str(picture.pk)}).content.decode()
     assert alices.get(CREATE, {"picture": "nonsense"}).status_code == 200
     assert alices.get(CREATE, {"picture": str(uuid4())}).status_code == 200
 
