@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import timedelta
 from typing import Any
 
@@ -143,11 +144,19 @@ else:
     MEDIA_STORAGE = {"BACKEND": "assets.storage.SignedFileSystemStorage"}
 STORAGES = {
     "default": MEDIA_STORAGE,
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    # Names with a hash of the content need `collectstatic` first, so they are production's.
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
 }
 STATIC_URL = "/static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default=str(VAR_DIR / "static"))
-STATICFILES_DIRS = [BASE_DIR / "platform" / "mutoscope" / "static"]
+WHITENOISE_USE_FINDERS = not PRODUCTION
+"""A checkout serves static files from where they lie; production from what `collectstatic` gathered."""
+if not PRODUCTION:
+    warnings.filterwarnings("ignore", "No directory at", module="django.core.handlers.base")
 
 # --- Uploads -------------------------------------------------------------------------------------------------
 

@@ -71,6 +71,11 @@ def workspace_of(user: User, workspace_id: UUID) -> Workspace:
     return workspace
 
 
+def workspaces_of(user: User) -> QuerySet[Workspace]:
+    """The workspaces that the user is in, by name."""
+    return Workspace.objects.filter(memberships__user=user).order_by("name", "pk")
+
+
 def api_keys(workspace: Workspace) -> QuerySet[ApiKey]:
     """The workspace's keys, newest first, revoked ones included."""
     return ApiKey.objects.filter(workspace=workspace).select_related("created_by")

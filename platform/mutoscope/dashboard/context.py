@@ -7,11 +7,23 @@ from typing import Any
 from django.http import HttpRequest
 
 from mutoscope.accounts.models import User
-from mutoscope.accounts.selectors import access_by_session
+from mutoscope.accounts.selectors import Access, access_by_session, workspaces_of
 
 
 def workspace(request: HttpRequest) -> dict[str, Any]:
-    """`access`: who is asking and in which workspace; None for visitors."""
-    if not isinstance(getattr(request, "user", None), User):
+    """`access`: who is asking and in which workspace (None for visitors), what they may do, and where else.
+
+    Nothing is asked of the database twice, and `workspaces` only where a page lists them.
+    """
+    user = getattr(request, "user", None)
+    if not isinstance(user, User):
         return {"access": None}
-    return {"access": access_by_session(request.user, request.session)}  # type: ignore[arg-type]
+    if not hasattr(request, "access"):
+        request.access = access_by_session(user, request.session)  # type: ignore[attr-defined]
+    access: Access | None = request.access  # type: ignore[attr-defined]
+    return {
+        "access": access,
+        "may_create": access is not None and access.allows("jobs:write"),
+        "may_upload": access is not None and access.allows("assets:write"),
+        "workspaces": workspaces_of(user),
+    }

@@ -1,4 +1,21 @@
-from django.urls import URLPattern
+"""The creators' pages."""
+
+from django.urls import path
+
+from mutoscope.dashboard.views import create, jobs, library, workspace
 
 app_name = "dashboard"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", create.create, name="create"),
+    path("upload", create.upload, name="upload"),
+    path("jobs", jobs.jobs, name="jobs"),
+    path("jobs/<uuid:job_id>", jobs.job, name="job"),
+    path("jobs/<uuid:job_id>/panel", jobs.job_panel, name="job_panel"),
+    path("jobs/<uuid:job_id>/cancel", jobs.cancel_job, name="cancel_job"),
+    path("library", library.library, name="library"),
+    path("library/<uuid:asset_id>/delete", library.delete_asset, name="delete_asset"),
+    path("keys", workspace.keys, name="keys"),
+    path("keys/create", workspace.create_key, name="create_key"),
+    path("keys/<uuid:key_id>/revoke", workspace.revoke_key, name="revoke_key"),
+    path("workspace", workspace.switch_workspace, name="switch_workspace"),
+]

@@ -1,0 +1,73 @@
+"""Forms read types; what is allowed is for the services to say. Their refusals become the fields' errors."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid4
+
+from django import forms
+
+from generation.catalog.schema import Mode
+from generation.services import JobRequest
+from mutoscope.accounts.models import ApiKey
+from mutoscope.errors import Refusal
+
+
+class RefusableForm(forms.Form):
+    """A form whose service may refuse."""
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Show the refusal, word for word, at the field at fault or above the form."""
+        self.add_error(refusal.field if refusal.field in self.fields else None, refusal.message)
+
+
+class CreateForm(RefusableForm):
+    """Everything a job can be asked with. What is left empty takes the model's or the plan's default."""
+
+    token = forms.CharField(required=False, max_length=64)
+    model = forms.CharField(required=False)
+    mode = forms.CharField(required=False)
+    picture = forms.UUIDField(required=False)
+    file = forms.FileField(required=False, allow_empty_file=True, max_length=None)
+    size = forms.CharField(required=False)
+    seconds = forms.FloatField(required=False)
+    fps = forms.IntegerField(required=False)
+    prompt = forms.CharField(required=False, strip=False)
+    negative_prompt = forms.CharField(required=False, strip=False)
+    steps = forms.IntegerField(required=False)
+    guidance = forms.FloatField(required=False)
+    seed = forms.IntegerField(required=False)
+    tier = forms.CharField(required=False)
+
+    @property
+    def shown(self) -> dict[str, str]:
+        """What each input holds when the page is drawn: what was typed, else what the form starts from."""
+        values = {name: self[name].value() for name in self.fields if name != "file"}
+        values["token"] = values["token"] or str(uuid4())
+        return {name: "" if value is None else str(value) for name, value in values.items()}
+
+    def choose_picture(self, picture_id: UUID) -> None:
+        """Take a picture that came with this form as a file, so that the page drawn again has it chosen."""
+        self.data = {name: self.data[name] for name in self.data} | {"picture": str(picture_id)}
+        self.cleaned_data["picture"] = picture_id
+
+    def to_request(self) -> JobRequest:
+        """The job that is asked for."""
+        given = {name: value for name, value in self.cleaned_data.items() if value != ""}
+        asked: dict[str, Any] = {name: given[name] for name in given.keys() - {"token", "file"}}
+        asked.setdefault("model", "")
+        if asked.get("mode") == Mode.TEXT_TO_VIDEO:
+            asked["picture"] = None  # the page leaves the picture chosen, for when the mode is changed back
+        return JobRequest(**asked)
+
+    def idempotency_key(self) -> str:
+        """The same for a form sent twice as it was, another once anything in it has changed."""
+        token = self.cleaned_data["token"]
+        return f"page-{token}-{self.to_request().digest()[:32]}" if token else ""
+
+
+class KeyForm(RefusableForm):
+    """A new API key."""
+
+    name = forms.CharField(required=False, max_length=80, strip=True)
+    scopes = forms.MultipleChoiceField(required=False, choices=ApiKey.Scope.choices)

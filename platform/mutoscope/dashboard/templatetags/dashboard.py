@@ -1,0 +1,74 @@
+"""Words and small sums for the templates."""
+
+from __future__ import annotations
+
+from django import template
+
+from assets.models import Asset
+from generation.models import Job, JobEvent
+
+register = template.Library()
+
+_STATES = {
+    Job.State.QUEUED: "Waiting for its turn",
+    Job.State.RUNNING: "Animating",
+    Job.State.FINISHING: "Finishing the clip",
+    Job.State.SUCCEEDED: "Succeeded",
+    Job.State.FAILED: "Failed",
+    Job.State.CANCELLED: "Cancelled",
+}
+_EVENTS = {
+    JobEvent.Kind.QUEUED: "Asked for",
+    JobEvent.Kind.STARTED: "A worker began",
+    JobEvent.Kind.FINISHING: "Every frame made",
+    JobEvent.Kind.SUCCEEDED: "The clip is here",
+    JobEvent.Kind.FAILED: "Failed",
+    JobEvent.Kind.CANCELLED: "Cancelled",
+    JobEvent.Kind.RETURNED: "Back in the queue",
+}
+
+
+@register.filter
+def state_words(state: str) -> str:
+    """A job's state as people say it."""
+    return _STATES[Job.State(state)]
+
+
+@register.filter
+def event_words(kind: str) -> str:
+    """What happened to a job, as people say it."""
+    return _EVENTS[JobEvent.Kind(kind)]
+
+
+@register.filter
+def short(number: float | None) -> str:
+    """A number without trailing zeros: 4, 2.5."""
+    return "" if number is None else f"{number:g}"
+
+
+@register.filter
+def percent(share: float) -> int:
+    """Whole percent of a share between 0 and 1."""
+    return round(share * 100)
+
+
+@register.filter
+def small(asset: Asset) -> str:
+    """The address of the picture to show for an asset; "" where it has none."""
+    if asset.thumbnail:
+        return asset.thumbnail.url
+    return asset.file.url if asset.kind == Asset.Kind.IMAGE else ""
+
+
+@register.filter
+def title_of(job: Job) -> str:
+    """What a job is called: by its prompt, else by its picture."""
+    if job.prompt:
+        return job.prompt
+    return job.picture.name if job.picture else "Untitled clip"
+
+
+@register.filter
+def of(mapping: dict[str, str], key: str) -> str:
+    """The value under a key that a template holds in a variable; the key itself where there is none."""
+    return mapping.get(key, key)

@@ -1,0 +1,79 @@
+"""Jobs: the history, one job live, and cancelling."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+
+from generation import catalog, selectors, services
+from generation.models import Job
+from mutoscope.accounts.selectors import Access
+from mutoscope.dashboard.gate import Visit, workspace_page
+from mutoscope.dashboard.paging import page_of
+
+FILTERS = {
+    "": ("All", frozenset(Job.State)),
+    "active": ("In progress", Job.ACTIVE),
+    "succeeded": ("Succeeded", frozenset({Job.State.SUCCEEDED})),
+    "failed": ("Failed", frozenset({Job.State.FAILED})),
+    "cancelled": ("Cancelled", frozenset({Job.State.CANCELLED})),
+}
+"""`?state=`: its label, and the states it stands for."""
+
+
+@workspace_page(needs="jobs:read")
+def jobs(request: Visit, access: Access) -> HttpResponse:
+    """Every job of the workspace, newest first."""
+    chosen = request.GET.get("state", "")
+    chosen = chosen if chosen in FILTERS else ""
+    found = selectors.jobs(access.workspace)
+    if chosen:
+        found = found.filter(state__in=FILTERS[chosen][1])
+    context = {
+        "page": page_of(found, request.GET),
+        "names": _names(),
+        "chosen": chosen,
+        "filters": [(key, label) for key, (label, _) in FILTERS.items()],
+    }
+    return render(request, "dashboard/_jobs.html" if request.htmx else "dashboard/jobs.html", context)
+
+
+@workspace_page(needs="jobs:read")
+def job(request: Visit, access: Access, job_id: UUID) -> HttpResponse:
+    """One job, live until it ends."""
+    return render(request, "dashboard/job.html", _facts(access, job_id))
+
+
+@workspace_page(needs="jobs:read")
+def job_panel(request: Visit, access: Access, job_id: UUID) -> HttpResponse:
+    """The part of the job's page that changes while it runs."""
+    return render(request, "dashboard/_job_panel.html", _facts(access, job_id))
+
+
+@workspace_page("POST", needs="jobs:write")
+def cancel_job(request: Visit, access: Access, job_id: UUID) -> HttpResponse:
+    """Stop it; its page then says that it was cancelled."""
+    services.cancel(access, job_id)
+    messages.info(request, "The job is cancelled.")
+    return redirect("dashboard:job", job_id)
+
+
+def _facts(access: Access, job_id: UUID) -> dict[str, Any]:
+    found = selectors.job(access.workspace, job_id)
+    return {
+        "job": found,
+        "active": found.state in Job.ACTIVE,
+        "events": found.events.all(),
+        "model_name": _names().get(found.model, found.model),
+        "picture": found.picture if found.picture and not found.picture.deleted_at else None,
+        "clip": found.output if found.output and not found.output.deleted_at else None,
+    }
+
+
+def _names() -> dict[str, str]:
+    """Model names by slug; a model that has left the catalog is known by its slug."""
+    return {slug: model.name for slug, model in catalog.models().items()}

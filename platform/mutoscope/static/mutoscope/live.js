@@ -1,0 +1,58 @@
+// A job, live: progress from the stream; where its state changes, htmx fetches the panel anew.
+
+const POLL = 3000; // milliseconds, where there is no stream
+const announcement = document.querySelector("#announcement");
+let announced = 0;
+
+const panel = () => document.querySelector("#panel");
+const refresh = () => window.htmx.trigger(document.body, "refresh");
+
+function showProgress(share) {
+  const bar = panel().querySelector("[data-progress]");
+  if (!bar) return;
+  const percent = Math.round(share * 100);
+  bar.value = share;
+  panel().querySelector("[data-percent]").textContent = `${percent} %`;
+  // A voice that counts every percent is no help: quarters do.
+  if (percent - announced >= 25) {
+    announced = percent - (percent % 25);
+    announcement.textContent = `${panel().dataset.words}, ${announced} percent`;
+  }
+}
+
+function poll() {
+  const timer = setInterval(() => {
+    if (panel().dataset.stream) refresh();
+    else clearInterval(timer);
+  }, POLL);
+}
+
+function follow(address) {
+  if (!window.EventSource) return poll();
+  const stream = new EventSource(address);
+  stream.addEventListener("job", (event) => {
+    const job = JSON.parse(event.data);
+    const isOver = ["succeeded", "failed", "cancelled"].includes(job.state);
+    if (isOver) stream.close();
+    if (job.state !== panel().dataset.state) refresh();
+    else if (!isOver && job.progress) showProgress(job.progress);
+  });
+  stream.addEventListener("progress", (event) => showProgress(JSON.parse(event.data).progress));
+  stream.addEventListener("error", () => {
+    // The browser connects again by itself, unless it says that it has given up.
+    if (stream.readyState === EventSource.CLOSED) poll();
+  });
+  addEventListener("pagehide", () => stream.close());
+}
+
+document.addEventListener("htmx:load", (event) => {
+  if (event.detail.elt.id !== "panel") return;
+  const words = panel().dataset.words;
+  if (!announcement.textContent.startsWith(words)) announcement.textContent = words;
+  // The button that had the focus may be gone with the old panel: stay at the same place in the page.
+  if (document.activeElement === document.body) document.querySelector("#main").focus({ preventScroll: true });
+});
+
+if (panel().dataset.stream) {
+  addEventListener("load", () => follow(panel().dataset.stream));
+}
