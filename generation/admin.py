@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import display
 
 from generation.models import Attempt, Job, JobEvent
 
@@ -45,7 +46,7 @@ class JobEventInline(_ReadOnly, TabularInline):
 class JobAdmin(_ReadOnly, ModelAdmin):
     list_display = [
         "id",
-        "state",
+        "state_label",
         "workspace",
         "lane",
         "size",
@@ -60,3 +61,17 @@ class JobAdmin(_ReadOnly, ModelAdmin):
     show_full_result_count = False
     date_hierarchy = "created_at"
     inlines = [AttemptInline, JobEventInline]
+
+    @display(  # type: ignore[untyped-decorator]
+        description="state",
+        ordering="state",
+        label={
+            "succeeded": "success",
+            "failed": "danger",
+            "running": "info",
+            "finishing": "info",
+            "queued": "warning",
+        },
+    )
+    def state_label(self, job: Job) -> str:
+        return job.state

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from django.core.files import File
 from django.core.files.base import ContentFile
+from django.utils.text import slugify
 from PIL import Image
 
 from assets.inspection import average_color, thumbnail_of
@@ -90,6 +91,11 @@ class _Poster:
         return Image.frombytes("RGB", self._size, self._frame)
 
 
+def _subject(job: Job) -> str:
+    """What the clip shows, for its name: the picture it was made from, else the beginning of its prompt."""
+    return Path(job.picture.name).stem if job.picture else job.prompt
+
+
 def _asset(job: Job, clip: Path) -> Asset:
     with clip.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -98,7 +104,7 @@ def _asset(job: Job, clip: Path) -> Asset:
         created_by_id=job.created_by_id,
         kind=Asset.Kind.VIDEO,
         origin=Asset.Origin.GENERATED,
-        name=f"{job.model}-{job.pk}.mp4",
+        name=f"{slugify(_subject(job))[:80] or job.pk}-{job.model}.mp4",
         media_type="video/mp4",
         uploaded_type="video/mp4",
         size_bytes=clip.stat().st_size,

@@ -1,7 +1,7 @@
-"""The web server's application: Django, and before it the two kinds of answer that last long.
+"""The web server's application: Django, and before it what lasts long or is only bytes.
 
-Live streams (`mutoscope.api.streams`) and files on local disk (`/files/…`, with byte ranges, which players need)
-are served without a thread each; everything else is Django's.
+Live streams (`mutoscope.api.streams`), files on local disk (`/files/…`, with byte ranges, which players need) and
+the pages' own files are served without a thread each; everything else is Django's.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from assets.storage import FILES, SignedFileSystemStorage  # noqa: E402
 from mutoscope.api.errors import MEDIA_TYPE, problem  # noqa: E402
 from mutoscope.api.streams import Hub, job_stream  # noqa: E402
 from mutoscope.errors import NotFound, Refusal  # noqa: E402
+from mutoscope.static_files import static_files  # noqa: E402
 
 
 class BodyLimit:
@@ -122,6 +123,7 @@ application = Starlette(
     routes=[
         Route("/api/v1/jobs/{job_id:uuid}/events/stream", job_stream),
         Route(FILES + "{token}/{name}", file),
+        Mount(settings.STATIC_URL, static_files()),
         Mount("/", django_application),  # type: ignore[arg-type]  # two spellings of ASGI
     ],
     middleware=[Middleware(CorrelationIdMiddleware), Middleware(BodyLimit)],

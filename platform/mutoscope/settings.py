@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from datetime import timedelta
 from typing import Any
 
@@ -47,7 +46,6 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django_htmx",
     "django_filters",
@@ -65,7 +63,6 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -146,17 +143,12 @@ STORAGES = {
     "default": MEDIA_STORAGE,
     # Names with a hash of the content need `collectstatic` first, so they are production's.
     "staticfiles": {
-        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
-        if PRODUCTION
-        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+        "BACKEND": "django.contrib.staticfiles.storage."
+        + ("ManifestStaticFilesStorage" if PRODUCTION else "StaticFilesStorage")
     },
 }
 STATIC_URL = "/static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default=str(VAR_DIR / "static"))
-WHITENOISE_USE_FINDERS = not PRODUCTION
-"""A checkout serves static files from where they lie; production from what `collectstatic` gathered."""
-if not PRODUCTION:
-    warnings.filterwarnings("ignore", "No directory at", module="django.core.handlers.base")
 
 # --- Uploads -------------------------------------------------------------------------------------------------
 
@@ -279,6 +271,22 @@ UNFOLD = {
     "SITE_HEADER": "Mutoscope",
     "SITE_SUBHEADER": "Operations",
     "SITE_URL": "/",
+    "SITE_SYMBOL": "animated_images",
+    "COLORS": {  # the dashboard's green, light to dark
+        "primary": {
+            "50": "#f0f7f3",
+            "100": "#dbe8e0",
+            "200": "#b7d3c4",
+            "300": "#8bb9a0",
+            "400": "#5c9a7b",
+            "500": "#3a7f5e",
+            "600": "#27684a",
+            "700": "#1d5a45",
+            "800": "#184837",
+            "900": "#143b2e",
+            "950": "#0a211a",
+        }
+    },
     "SIDEBAR": {
         "show_search": True,
         "navigation": "mutoscope.operations.navigation.sidebar",

@@ -89,7 +89,6 @@ def running(port: int, *, models: list[str]) -> Iterator[Stack]:
             f"port {port} is taken by another program; stop that one, or choose another port: PORT={port + 1}."
         )
     _manage("migrate", "--no-input")
-    _manage("collectstatic", "--no-input")
     stack = Stack(port)
     try:
         stack.start("web", "web", "--port", str(port))
