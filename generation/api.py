@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -110,18 +111,35 @@ class JobRequestSerializer(serializers.Serializer[Any]):
         return services.JobRequest(**self.validated_data)
 
 
+_LAST_EVENT_ID = 2**63 - 1
+_EVENT_ID = {"type": "integer", "minimum": 0, "maximum": _LAST_EVENT_ID}
+
+
 class JobEventSerializer(serializers.ModelSerializer[JobEvent]):
     class Meta:
         model = JobEvent
         fields = ["id", "kind", "attempt", "at", "message"]
 
 
+class MomentFilter(django_filters.IsoDateTimeFilter):
+    """A moment in any offset that ISO 8601 allows; PostgreSQL is asked in UTC, for it allows fewer."""
+
+    def filter(self, qs: QuerySet[Job], value: datetime | None) -> QuerySet[Job]:
+        if value is not None:
+            try:
+                value = value.astimezone(UTC)
+            except OverflowError as error:
+                rule = f"must lie within the years 1 to 9999 in UTC, but is {value.isoformat()}"
+                raise serializers.ValidationError({self.field_name: [rule]}) from error
+        return super().filter(qs, value)  # type: ignore[no-any-return]
+
+
 class JobFilter(django_filters.FilterSet):
     """`state` may be given several times, or with commas."""
 
     state = django_filters.BaseInFilter(field_name="state", lookup_expr="in")
-    created_after = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
-    created_before = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    created_after = MomentFilter(field_name="created_at", lookup_expr="gte")
+    created_before = MomentFilter(field_name="created_at", lookup_expr="lt")
 
     class Meta:
         model = Job
@@ -177,7 +195,7 @@ class JobViewSet(mixins.ListModelMixin, GenericViewSet[Job]):
     @extend_schema(
         operation_id="list_job_events",
         responses=JobEventSerializer(many=True),
-        parameters=[OpenApiParameter("after", int, description="Only events with a greater id.")],
+        parameters=[OpenApiParameter("after", _EVENT_ID, description="Only events with a greater id.")],
         description="What has happened to the job so far. To be told live, use `events/stream`.",
         filters=False,
     )
@@ -185,6 +203,6 @@ class JobViewSet(mixins.ListModelMixin, GenericViewSet[Job]):
     def events(self, request: Request, pk: UUID) -> Response:
         found = selectors.events(access(request).workspace, pk)
         after = request.query_params.get("after", "0")
-        if not after.isdecimal():
-            raise serializers.ValidationError({"after": [f"must be the id of an event, but is {after!r}"]})
+        if not after.isdecimal() or int(after) > _LAST_EVENT_ID:
+            raise serializers.ValidationError({"after": [f"must be the id of an event, but is {after[:40]!r}"]})
         return Response(JobEventSerializer(found.filter(id__gt=int(after)), many=True).data)

@@ -26,6 +26,12 @@ from mutoscope.accounts.selectors import Access
 from mutoscope.errors import NotFound
 
 
+MAX_GUIDANCE = 50
+"""Far above what any model makes use of; beyond it pictures break, and a slip of the finger is likelier."""
+MAX_KEY_LENGTH = 255
+"""Characters of an idempotency key."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
     """What somebody asks for; None takes the model's or the plan's default."""
@@ -53,6 +59,11 @@ def submit(access: Access, request: JobRequest, *, idempotency_key: str = "") ->
 
     Raises `InvalidJob`, `LimitReached`, `IdempotencyMismatch` or `NotFound`.
     """
+    if len(idempotency_key) > MAX_KEY_LENGTH:
+        raise InvalidJob(
+            f"an idempotency key may have at most {MAX_KEY_LENGTH} characters, but has {len(idempotency_key)}",
+            field="Idempotency-Key",
+        )
     if idempotency_key:
         earlier = _earlier(access.workspace, idempotency_key, request)
         if earlier:
@@ -199,7 +210,10 @@ def _sampling(model: Model, request: JobRequest) -> dict[str, Any]:
         raise InvalidJob(
             f"steps must be between {rules.min_steps} and {rules.max_steps}, but is {steps}", field="steps"
         )
-    return {"steps": steps, "guidance": rules.guidance if request.guidance is None else request.guidance}
+    guidance = rules.guidance if request.guidance is None else request.guidance
+    if not 0 <= guidance <= MAX_GUIDANCE:
+        raise InvalidJob(f"guidance must be between 0 and {MAX_GUIDANCE}, but is {guidance:g}", field="guidance")
+    return {"steps": steps, "guidance": guidance}
 
 
 def _picture(workspace: Workspace, mode: Mode, picture_id: UUID | None) -> Asset | None:

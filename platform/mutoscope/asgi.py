@@ -19,11 +19,12 @@ django_application = get_asgi_application()  # before what follows: it sets up t
 from asgi_correlation_id import CorrelationIdMiddleware  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.core.files.storage import default_storage  # noqa: E402
+from django.templatetags.static import static  # noqa: E402
 from starlette.applications import Starlette  # noqa: E402
 from starlette.exceptions import HTTPException  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 from starlette.requests import Request  # noqa: E402
-from starlette.responses import FileResponse, JSONResponse, Response  # noqa: E402
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response  # noqa: E402
 from starlette.routing import Mount, Route  # noqa: E402
 from starlette.types import ASGIApp, Message, Receive, Scope, Send  # noqa: E402
 
@@ -100,6 +101,11 @@ async def file(request: Request) -> Response:
     )
 
 
+async def favicon(request: Request) -> Response:
+    """For pages that name no icon of their own, such as the API docs."""
+    return RedirectResponse(static("mutoscope/icon.svg"), headers={"Cache-Control": "public, max-age=86400"})
+
+
 async def _refused(request: Request, error: Exception) -> Response:
     if isinstance(error, Refusal):
         return _problem(error.status, error.code, error.message)
@@ -123,6 +129,7 @@ application = Starlette(
     routes=[
         Route("/api/v1/jobs/{job_id:uuid}/events/stream", job_stream),
         Route(FILES + "{token}/{name}", file),
+        Route("/favicon.ico", favicon),
         Mount(settings.STATIC_URL, static_files()),
         Mount("/", django_application),  # type: ignore[arg-type]  # two spellings of ASGI
     ],
