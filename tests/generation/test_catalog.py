@@ -58,8 +58,8 @@ BROKEN = [
     ("steps = 8", "steps = 20000", "sampling", "min_steps ≤ steps ≤ max_steps", "20000"),
     ("guidance = 1.0", "guidance = -1", "sampling.guidance", "greater than or equal to 0", "-1"),
     ("stall_seconds = 3", "stall_seconds = 0", "speed.stall_seconds", "greater than 0", "0"),
-    ("credits_per_second = 0", "credits_per_second = -1", "price.credits_per_second", "greater than or equal", "-1"),
-    ("credits_per_second = 0", "credits_per_second = 0\ncurrency = 'EUR'", "price.currency", "not permitted", "EUR"),
+    ("credits_per_second = 0", "credits_per_second = -1", "price.credits_per_second", "greater than or", "-1"),
+    ("credits_per_second = 0", "credits_per_second = 0\nin = 'EUR'", "price.in", "not permitted", "EUR"),
     ("commercial_use = true", "commercial_use = true\nexcluded_territories = ['Spain']",
      "licence.excluded_territories.0", "pattern", "Spain"),
     ("diffusion = false", "diffusion = true", "the whole file", "needs weights and memory", ""),
@@ -138,8 +138,10 @@ def test_frame_counts_are_legal_long_enough_and_minimal(
 
 @pytest.mark.parametrize(
     ("rule", "seconds", "fps", "count"),
-    [((8, 1), 4, 24, 97), ((8, 1), 97 / 24, 24, 97), ((4, 1), 5, 16, 81), ((1, 0), 4, 25, 100), ((1, 0), 0.1, 30, 3),
-     ((1, 0), 1.02, 24, 25), ((8, 1), 0.01, 24, 1)],
+    [
+        ((8, 1), 4, 24, 97), ((8, 1), 97 / 24, 24, 97), ((4, 1), 5, 16, 81), ((1, 0), 4, 25, 100),
+        ((1, 0), 0.1, 30, 3), ((1, 0), 1.02, 24, 25), ((8, 1), 0.01, 24, 1),
+    ],
 )  # fmt: skip
 def test_frame_counts_by_example(rule: tuple[int, int], seconds: float, fps: int, count: int) -> None:
     frames = Frames(multiple=rule[0], plus=rule[1], fps=[24], min_seconds=0.01, max_seconds=10, default_seconds=1)
