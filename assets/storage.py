@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 from django.core import signing
+from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import FileSystemStorage
 
 FILES = "/files/"
@@ -28,5 +29,8 @@ class SignedFileSystemStorage(FileSystemStorage):
             name = signing.TimestampSigner(salt=_SALT).unsign_object(token, max_age=settings.LINK_LIFETIME)
         except signing.BadSignature:
             return None
-        path = Path(self.path(name))
+        try:
+            path = Path(self.path(name))
+        except SuspiciousFileOperation:  # out of the storage: no name of ours, so nothing we signed knowingly
+            return None
         return path if path.is_file() else None

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import django_filters
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -20,6 +20,8 @@ from generation import catalog, selectors, services
 from generation.models import Job, JobEvent
 from mutoscope.accounts.permissions import access
 from mutoscope.errors import NotFound
+
+EVENT_ID_DIGITS = 19  # of PostgreSQL's largest bigint
 
 
 class SizeSerializer(serializers.Serializer[Any]):
@@ -75,7 +77,7 @@ class JobSerializer(serializers.ModelSerializer[Job]):
     """A job, complete. `output` is the clip once `state` is succeeded; `error` says why it failed."""
 
     picture = serializers.PrimaryKeyRelatedField[Any](read_only=True)
-    output = AssetSerializer(read_only=True, allow_null=True)
+    output = serializers.SerializerMethodField()
     error = serializers.SerializerMethodField()
 
     class Meta:
@@ -86,7 +88,12 @@ class JobSerializer(serializers.ModelSerializer[Job]):
             "error", "recipe", "created_at", "started_at", "ended_at",
         ]  # fmt: skip
 
-    @extend_schema(responses=JobErrorSerializer)
+    @extend_schema_field(AssetSerializer(allow_null=True))
+    def get_output(self, job: Job) -> dict[str, Any] | None:
+        clip = job.output
+        return dict(AssetSerializer(clip, context=self.context).data) if clip and not clip.deleted_at else None
+
+    @extend_schema_field(JobErrorSerializer(allow_null=True))
     def get_error(self, job: Job) -> dict[str, str] | None:
         return dict(JobErrorSerializer(job).data) if job.state == Job.State.FAILED else None
 
@@ -111,10 +118,6 @@ class JobRequestSerializer(serializers.Serializer[Any]):
         return services.JobRequest(**self.validated_data)
 
 
-_LAST_EVENT_ID = 2**63 - 1
-_EVENT_ID = {"type": "integer", "minimum": 0, "maximum": _LAST_EVENT_ID}
-
-
 class JobEventSerializer(serializers.ModelSerializer[JobEvent]):
     class Meta:
         model = JobEvent
@@ -134,16 +137,33 @@ class MomentFilter(django_filters.IsoDateTimeFilter):
         return super().filter(qs, value)  # type: ignore[no-any-return]
 
 
+class StateFilter(django_filters.CharFilter):
+    """States, given several times or with commas."""
+
+    def filter(self, jobs: QuerySet[Job], value: str) -> QuerySet[Job]:
+        given = self.parent.data
+        values = given.getlist("state") if hasattr(given, "getlist") else [value]
+        states = {state.strip() for part in values if part for state in part.split(",")}
+        unknown = sorted(states - set(Job.State.values))
+        if unknown:
+            raise serializers.ValidationError(
+                {"state": [f"must be of {', '.join(Job.State.values)}, but is {', '.join(unknown)!r}"]}
+            )
+        return jobs.filter(state__in=states) if states else jobs
+
+
 class JobFilter(django_filters.FilterSet):
     """`state` may be given several times, or with commas."""
 
-    state = django_filters.BaseInFilter(field_name="state", lookup_expr="in")
+    state = StateFilter(help_text="One of the states or several, with commas or given several times.")
+    # Not a choice among assets: the answer would tell whether another workspace has one of this id.
+    picture = django_filters.UUIDFilter(field_name="picture_id")
     created_after = MomentFilter(field_name="created_at", lookup_expr="gte")
     created_before = MomentFilter(field_name="created_at", lookup_expr="lt")
 
     class Meta:
         model = Job
-        fields = ["model", "tier", "picture"]
+        fields = ["model", "tier"]
 
 
 @extend_schema(tags=["jobs"])
@@ -195,7 +215,7 @@ class JobViewSet(mixins.ListModelMixin, GenericViewSet[Job]):
     @extend_schema(
         operation_id="list_job_events",
         responses=JobEventSerializer(many=True),
-        parameters=[OpenApiParameter("after", _EVENT_ID, description="Only events with a greater id.")],
+        parameters=[OpenApiParameter("after", int, description="Only events with a greater id.")],
         description="What has happened to the job so far. To be told live, use `events/stream`.",
         filters=False,
     )
@@ -203,6 +223,6 @@ class JobViewSet(mixins.ListModelMixin, GenericViewSet[Job]):
     def events(self, request: Request, pk: UUID) -> Response:
         found = selectors.events(access(request).workspace, pk)
         after = request.query_params.get("after", "0")
-        if not after.isdecimal() or int(after) > _LAST_EVENT_ID:
-            raise serializers.ValidationError({"after": [f"must be the id of an event, but is {after[:40]!r}"]})
+        if not (after.isdecimal() and len(after) < EVENT_ID_DIGITS):
+            raise serializers.ValidationError({"after": [f"must be the id of an event, but is {after!r}"]})
         return Response(JobEventSerializer(found.filter(id__gt=int(after)), many=True).data)

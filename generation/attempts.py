@@ -14,7 +14,6 @@ from django.utils import timezone
 from assets.models import Asset
 from generation import tickets, transitions
 from generation.engines.base import EngineError
-from generation.lanes import Lane
 from generation.models import Attempt, Job, JobEvent
 
 State, Kind, Outcome = Job.State, JobEvent.Kind, Attempt.Outcome
@@ -141,5 +140,5 @@ def give_back(
             progress=0.0,
         )
         if moved:
-            tickets.issue_on_commit(Lane.parse(job.lane))
+            tickets.issue_on_commit(job.lane)
     return moved

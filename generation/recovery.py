@@ -9,7 +9,6 @@ from django.db.models import Count, Q
 from django.db.models.functions import Now
 
 from generation import attempts, tickets
-from generation.lanes import Lane
 from generation.models import Attempt, Job
 from mutoscope.celery import app
 
@@ -47,6 +46,5 @@ def reissue_tickets() -> int:
         for row in waiting.order_by("lane"):
             missing = min(row["jobs"] - _tickets(channel, row["lane"]), BATCH)
             if missing > 0:
-                tickets.issue(Lane.parse(row["lane"]), missing)
-                sent += missing
+                sent += tickets.issue(row["lane"], missing)
     return sent

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from assets.models import Asset
@@ -25,11 +25,9 @@ from mutoscope.accounts.models import Workspace
 from mutoscope.accounts.selectors import Access
 from mutoscope.errors import NotFound
 
-
-MAX_GUIDANCE = 50
-"""Far above what any model makes use of; beyond it pictures break, and a slip of the finger is likelier."""
-MAX_KEY_LENGTH = 255
-"""Characters of an idempotency key."""
+KEY_LENGTH = 255
+MAX_GUIDANCE = 100.0
+"""Far above what any model makes sense of; it keeps out infinity and slips of the keyboard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +57,6 @@ def submit(access: Access, request: JobRequest, *, idempotency_key: str = "") ->
 
     Raises `InvalidJob`, `LimitReached`, `IdempotencyMismatch` or `NotFound`.
     """
-    if len(idempotency_key) > MAX_KEY_LENGTH:
-        raise InvalidJob(
-            f"an idempotency key may have at most {MAX_KEY_LENGTH} characters, but has {len(idempotency_key)}",
-            field="Idempotency-Key",
-        )
     if idempotency_key:
         earlier = _earlier(access.workspace, idempotency_key, request)
         if earlier:
@@ -72,18 +65,16 @@ def submit(access: Access, request: JobRequest, *, idempotency_key: str = "") ->
     job = _fill_in(access, plan, request)
     job.idempotency_key = idempotency_key
     job.request_digest = request.digest()
-    try:
-        with transaction.atomic():
-            _check_room(access.workspace, plan)
-            job.save(force_insert=True)
-            transitions.record(job.pk, JobEvent.Kind.QUEUED, 0, "", at=job.created_at)
-            tickets.issue_on_commit(Lane.parse(job.lane))
-    except IntegrityError:
-        # Only the idempotency key can clash: a request with the same one was a moment faster.
-        faster = idempotency_key and _earlier(access.workspace, idempotency_key, request)
-        if not faster:
-            raise
-        return faster
+    with transaction.atomic():
+        # The lock makes parallel submissions of one workspace come one after the other.
+        Workspace.objects.select_for_update(no_key=True).get(pk=access.workspace.pk)
+        faster = _earlier(access.workspace, idempotency_key, request) if idempotency_key else None
+        if faster:
+            return faster
+        _check_room(access.workspace, plan)
+        job.save(force_insert=True)
+        transitions.record(job.pk, JobEvent.Kind.QUEUED, 0, "", at=job.created_at)
+        tickets.issue_on_commit(job.lane)
     return job
 
 
@@ -108,6 +99,11 @@ def cancel(access: Access, job_id: UUID) -> Job:
 
 
 def _earlier(workspace: Workspace, key: str, request: JobRequest) -> Job | None:
+    if len(key) > KEY_LENGTH:
+        raise InvalidJob(
+            f"an idempotency key may have at most {KEY_LENGTH} characters, but this one has {len(key)}",
+            field="Idempotency-Key",
+        )
     job = Job.objects.select_related("picture", "output").filter(workspace=workspace, idempotency_key=key).first()
     if job and job.request_digest != request.digest():
         raise IdempotencyMismatch(
@@ -118,8 +114,6 @@ def _earlier(workspace: Workspace, key: str, request: JobRequest) -> Job | None:
 
 
 def _check_room(workspace: Workspace, plan: Plan) -> None:
-    # The lock makes parallel submissions of one workspace count one after the other.
-    Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
     waiting = Job.objects.filter(workspace=workspace, state=Job.State.QUEUED).count()
     if waiting >= plan.queued_jobs:
         raise LimitReached(
@@ -176,7 +170,7 @@ def _shape(model: Model, request: JobRequest) -> tuple[Size, float, int]:
             f"seconds must be between {frames.min_seconds:g} and {frames.max_seconds:g}, but is {seconds:g}",
             field="seconds",
         )
-    fps = request.fps or frames.fps[0]
+    fps = frames.fps[0] if request.fps is None else request.fps
     if fps not in frames.fps:
         raise InvalidJob(_one_of("fps", frames.fps, fps), field="fps")
     return size, seconds, fps
@@ -212,7 +206,7 @@ def _sampling(model: Model, request: JobRequest) -> dict[str, Any]:
         )
     guidance = rules.guidance if request.guidance is None else request.guidance
     if not 0 <= guidance <= MAX_GUIDANCE:
-        raise InvalidJob(f"guidance must be between 0 and {MAX_GUIDANCE}, but is {guidance:g}", field="guidance")
+        raise InvalidJob(f"guidance must be between 0 and {MAX_GUIDANCE:g}, but is {guidance:g}", field="guidance")
     return {"steps": steps, "guidance": guidance}
 
 

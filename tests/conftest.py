@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import redis
+import uvicorn
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
@@ -36,6 +38,7 @@ PHOTOGRAPH = BASE_DIR / "platform" / "mutoscope" / "demo" / "coffee.png"
 @pytest.fixture(autouse=True)
 def _own_storage(tmp_path: Path, settings: Any) -> None:
     """Files of one test are in a folder of its own, and its tickets are in nobody's way."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # half a second a person less
     settings.MEDIA_ROOT = str(tmp_path / "media")
     redis.Redis.from_url(settings.REDIS_URL).flushdb()
 
@@ -184,3 +187,43 @@ def manage(transactional_db: None, tmp_path: Path) -> RunManage:
             log.close()
 
     return run
+
+
+@pytest.fixture
+def server(transactional_db: None, django_db_serialized_rollback: None, settings: Any) -> Iterator[str]:
+    """The whole ASGI application on a port of this process, streams and files included. Gives its address."""
+    from mutoscope.asgi import application  # noqa: PLC0415  it sets Django up
+
+    web = uvicorn.Server(
+        uvicorn.Config(application, port=0, log_config=None, lifespan="on", timeout_graceful_shutdown=1)
+    )
+    thread = threading.Thread(target=web.run, name="web", daemon=True)
+    thread.start()
+    wait_for(lambda: web.started, what="the start of the web server")
+    address = f"http://127.0.0.1:{web.servers[0].sockets[0].getsockname()[1]}"
+    settings.PUBLIC_URL = address
+    try:
+        yield address
+    finally:
+        web.should_exit = True
+        thread.join(20)
+
+
+@pytest.fixture
+def plain_static_files(settings: Any) -> None:
+    """Pages render without `collectstatic` having run."""
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
+
+
+def is_problem(response: Any, status: int, code: str) -> dict[str, Any]:
+    """Assert that the answer is an RFC 9457 problem of this status and code. Returns its body."""
+    content_type = response.headers["content-type"].partition(";")[0]
+    assert (response.status_code, content_type) == (status, "application/problem+json"), response.content
+    body: dict[str, Any] = response.json()
+    assert {"type", "title", "status", "detail", "instance", "code"} <= set(body)
+    assert (body["status"], body["code"]) == (status, code), body
+    assert body["type"] == f"urn:mutoscope:problem:{code}"
+    assert body["instance"].startswith("urn:mutoscope:request:")
+    assert body["detail"]
+    return body

@@ -21,6 +21,8 @@ for name in ("DATABASE_URL", "REDIS_URL", "S3_BUCKET", "PUBLIC_URL"):
 
 from mutoscope import embedded  # noqa: E402  (it reads MUTOSCOPE_VAR)
 
+(_BASE / "var" / "test" / "static").mkdir(parents=True, exist_ok=True)  # whitenoise warns where there is none
+
 # Here and not in a hook: pytest-django reads the settings before any hook of ours could run.
 _running = ExitStack()
 _running.enter_context(embedded.services())

@@ -42,8 +42,8 @@ def read(folders: list[Path]) -> dict[str, Model]:
             problems.append(f"{folder}: CATALOG_FOLDERS must name folders, but this is none")
         for path in sorted(folder.glob("*.toml")):
             try:
-                model = Model.model_validate(tomllib.loads(path.read_text()))
-            except tomllib.TOMLDecodeError as error:
+                model = Model.model_validate(tomllib.loads(path.read_text("utf-8")))
+            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
                 problems.append(f"{path.name}: not TOML: {error}")
             except ValidationError as error:
                 problems += [_sentence(path, line["loc"], line["msg"], line["input"]) for line in error.errors()]

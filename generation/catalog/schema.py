@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from fractions import Fraction
+from math import ceil
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -35,7 +36,7 @@ class Precision(StrEnum):
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Size(_Table):
@@ -75,7 +76,7 @@ class Frames(_Table):
 
     def count(self, seconds: float, fps: int) -> int:
         """The smallest legal number of frames that lasts at least `seconds` at `fps`."""
-        wanted = round(seconds * fps)
+        wanted = ceil(round(seconds * fps, 6))  # 0.1 s at 30 fps is 3.0000000000000004, which is 3
         steps = -(-(wanted - self.plus) // self.multiple)
         return max(steps, 1 if self.plus == 0 else 0) * self.multiple + self.plus
 

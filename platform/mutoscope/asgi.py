@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
+from typing import Any
 
 from django.core.asgi import get_asgi_application
 
@@ -29,6 +31,7 @@ from starlette.routing import Mount, Route  # noqa: E402
 from starlette.types import ASGIApp, Message, Receive, Scope, Send  # noqa: E402
 
 from assets.storage import FILES, SignedFileSystemStorage  # noqa: E402
+from mutoscope.api.auth import REALM  # noqa: E402
 from mutoscope.api.errors import MEDIA_TYPE, problem  # noqa: E402
 from mutoscope.api.streams import Hub, job_stream  # noqa: E402
 from mutoscope.errors import NotFound, Refusal  # noqa: E402
@@ -74,8 +77,10 @@ def _too_large(limit: int) -> Response:
     return _problem(413, "too_large", f"a request may have at most {limit:,} bytes, but this one has more")
 
 
-def _problem(status: int, code: str, detail: str) -> JSONResponse:
-    return JSONResponse(problem(status, code, detail), status, media_type=MEDIA_TYPE)
+def _problem(
+    status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, **more: Any
+) -> JSONResponse:
+    return JSONResponse(problem(status, code, detail, **more), status, headers, media_type=MEDIA_TYPE)
 
 
 async def file(request: Request) -> Response:
@@ -90,7 +95,7 @@ async def file(request: Request) -> Response:
         raise NotFound("the link leads nowhere or has expired: ask for the asset again to get a fresh one")
     return FileResponse(
         path,
-        filename=request.path_params["name"],
+        filename=path.name,  # and not what the address says: it also decides the media type
         content_disposition_type="attachment" if "download" in request.query_params else "inline",
         headers={
             "Cache-Control": "private, max-age=3600",
@@ -108,9 +113,11 @@ async def favicon(request: Request) -> Response:
 
 async def _refused(request: Request, error: Exception) -> Response:
     if isinstance(error, Refusal):
-        return _problem(error.status, error.code, error.message)
+        challenge = {"WWW-Authenticate": REALM} if error.status == 401 else None
+        return _problem(error.status, error.code, error.message, challenge, **error.details)
     if isinstance(error, HTTPException):
-        return _problem(error.status_code, "refused", error.detail)
+        status = HTTPStatus(error.status_code)
+        return _problem(status, status.name.lower(), f"{status.phrase} here", error.headers)
     return _problem(500, "internal", "something went wrong on our side; the request id finds it in our log")
 
 
@@ -125,15 +132,18 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     await app.state.hub.close()
 
 
-application = Starlette(
-    routes=[
-        Route("/api/v1/jobs/{job_id:uuid}/events/stream", job_stream),
-        Route(FILES + "{token}/{name}", file),
-        Route("/favicon.ico", favicon),
-        Mount(settings.STATIC_URL, static_files()),
-        Mount("/", django_application),  # type: ignore[arg-type]  # two spellings of ASGI
-    ],
-    middleware=[Middleware(CorrelationIdMiddleware), Middleware(BodyLimit)],
-    exception_handlers={Refusal: _refused, HTTPException: _refused, Exception: _refused},
-    lifespan=_lifespan,
+# Around everything, and not one of Starlette's middlewares: those are inside the one that answers our faults.
+application = CorrelationIdMiddleware(
+    Starlette(
+        routes=[
+            Route("/api/v1/jobs/{job_id:uuid}/events/stream", job_stream),
+            Route(FILES + "{token}/{name}", file),
+            Route("/favicon.ico", favicon),
+            Mount(settings.STATIC_URL, static_files()),
+            Mount("/", django_application),  # type: ignore[arg-type]  # two spellings of ASGI
+        ],
+        middleware=[Middleware(BodyLimit)],
+        exception_handlers={Refusal: _refused, HTTPException: _refused, Exception: _refused},
+        lifespan=_lifespan,
+    )
 )

@@ -32,6 +32,10 @@ def _configuration() -> dict[str, Any]:
             "queue_order_strategy": "priority",
             "socket_timeout": 10,
             "socket_connect_timeout": 5,
+            # Whoever submits does not wait for a broker that is away: the ticket is reissued.
+            "connect_retries_timeout": 0.5,
+            "interval_start": 0.1,
+            "interval_max": 0.1,
         },
         "broker_connection_retry_on_startup": True,
         # One queue a lane and no others: a ticket to a lane that does not exist is an error.

@@ -6,11 +6,17 @@ from django.contrib.auth.models import AnonymousUser
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
-from mutoscope.accounts.models import User
+from mutoscope.accounts.models import ApiKey, User
 from mutoscope.accounts.selectors import Access, access_by_key, access_by_session
 from mutoscope.accounts.services import authenticate_key
 
 REALM = 'Bearer realm="mutoscope"'
+
+
+def key_of(header: str) -> ApiKey | None:
+    """The live key in an `Authorization` header; None for anything else."""
+    scheme, _, token = header.partition(" ")
+    return authenticate_key(token.strip()) if scheme.lower() == "bearer" else None
 
 
 class ApiKeyAuthentication(authentication.BaseAuthentication):
@@ -20,8 +26,7 @@ class ApiKeyAuthentication(authentication.BaseAuthentication):
         header = request.headers.get("Authorization", "")
         if not header:
             return None
-        scheme, _, token = header.partition(" ")
-        key = authenticate_key(token.strip()) if scheme.lower() == "bearer" else None
+        key = key_of(header)
         if key is None:
             raise exceptions.AuthenticationFailed(
                 "the API key is not valid: send Authorization: Bearer with a key that has not been revoked"

@@ -33,7 +33,7 @@ from generation.api import JobSerializer
 from generation.models import Job
 from mutoscope.accounts.models import User
 from mutoscope.accounts.selectors import Access, access_by_key, access_by_session
-from mutoscope.accounts.services import authenticate_key
+from mutoscope.api.auth import key_of
 from mutoscope.errors import Forbidden, Refusal
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,8 @@ DATABASE_THREADS = 4
 BACKLOG = 64
 """Messages that may wait for a slow reader; then its oldest are dropped, and the next snapshot makes up for it."""
 PING_SECONDS = 15
+RECHECK_SECONDS = 30.0
+"""A stream that has heard nothing for so long looks at the job itself: messages may get lost, ends may not."""
 RETRY_SECONDS = 1.0
 
 _database = ThreadPoolExecutor(DATABASE_THREADS, thread_name_prefix="streams")
@@ -115,9 +117,14 @@ class Hub:
             log.warning("could not %s to a job: %s", command, error)  # `run` subscribes anew
 
     async def _pass_on(self, message: dict[str, Any]) -> None:
-        job_id = UUID(message["channel"].decode().rpartition(":")[2])
-        body = json.loads(message["data"])
-        if body.pop("type") == "event":
+        try:
+            job_id = UUID(message["channel"].decode().rpartition(":")[2])
+            body = json.loads(message["data"])
+            kind = body.pop("type")
+        except (ValueError, KeyError, AttributeError):  # it must not end the streams of everybody
+            log.warning("a live message is not understood: %.200r", message)
+            return
+        if kind == "event":
             await self._send_snapshot(job_id)
         else:
             self._send(job_id, Message("progress", json.dumps(body)))
@@ -148,7 +155,13 @@ async def job_stream(request: Request) -> Response:
             message = await _in_database(lambda: _snapshot(selectors.job(access.workspace, job_id)))
             yield ServerSentEvent(message.data, event=message.event)
             while not message.is_last:
-                message = await queue.get()
+                try:
+                    message = await asyncio.wait_for(queue.get(), RECHECK_SECONDS)
+                except TimeoutError:
+                    last = message
+                    message = await _in_database(lambda: _snapshot(selectors.job(access.workspace, job_id)))
+                    if message.data == last.data:
+                        continue
                 yield ServerSentEvent(message.data, event=message.event)
 
     return EventSourceResponse(events(), ping=PING_SECONDS, headers={"X-Accel-Buffering": "no"})
@@ -162,7 +175,7 @@ def _snapshot(job: Job) -> Message:
 def _access(request: Request) -> Access:
     header = request.headers.get("Authorization", "")
     if header:
-        key = authenticate_key(header.removeprefix("Bearer ").strip())
+        key = key_of(header)
         access = access_by_key(key) if key else None
     else:
         access = _access_by_cookie(request.cookies.get(settings.SESSION_COOKIE_NAME, ""))
