@@ -212,8 +212,8 @@ _RING = """() => {
     const shown = e => e && getComputedStyle(e).outlineStyle !== 'none'
         && parseFloat(getComputedStyle(e).outlineWidth) >= 2;
     const here = document.activeElement;
-    return shown(here) || shown(here.nextElementSibling) || shown(here.closest('.dropzone')?.querySelector('.stage'))
-        || shown(here.closest('.dropzone-slim'));
+    const zone = here.closest('.dropzone');
+    return shown(here) || shown(here.nextElementSibling) || shown(zone) || shown(zone?.querySelector('.stage'));
 }"""
 
 
@@ -319,9 +319,11 @@ def test_a_refused_upload_and_a_deleted_asset(site: str, session: str, picture: 
     # The browser itself reports a refused upload on its console, so this page is not watched.
     with _browser() as page:
         _sign_in(page, site, session)
-        page.goto(f"{site}/")
+        page.goto(f"{site}/?picture={picture.pk}")
+        expect(page.locator("#strip input:checked")).to_have_count(1)
         page.locator("#id_file").set_input_files(str(tmp_path / "x.png"))
         expect(page.locator("#stage [role=alert]")).to_contain_text("x.png: ")
+        expect(page.locator("#strip input:checked")).to_have_count(0)
         page.goto(f"{site}/library")
         page.on("dialog", lambda dialog: dialog.accept())
         page.get_by_label(f"More about {picture.name}").click()
@@ -339,3 +341,27 @@ def test_without_scripts_a_job_can_be_made(site: str, session: str, tmp_path: Pa
         page.get_by_role("button", name="Make the clip").click()
         page.wait_for_url("**/jobs/*")
     assert Job.objects.get().prompt == "pan left"
+
+
+def test_without_a_stream_the_page_asks_again_and_again(
+    site: str, session: str, manage: RunManage, job: Job
+) -> None:
+    with _watched() as page:
+        page.add_init_script("delete window.EventSource")
+        _sign_in(page, site, session)
+        page.goto(f"{site}/jobs/{job.pk}")
+        expect(page.locator("#panel")).to_have_attribute("data-state", "queued")
+        with manage("worker", "--model", "still"):
+            expect(page.locator("#panel")).to_have_attribute("data-state", "succeeded", timeout=BY_THE_END)
+
+
+def test_a_job_cancelled_elsewhere_is_seen_here(site: str, session: str, job: Job) -> None:
+    with _watched() as page:
+        _sign_in(page, site, session)
+        page.goto(f"{site}/jobs/{job.pk}")
+        elsewhere = page.context.new_page()
+        elsewhere.goto(f"{site}/jobs/{job.pk}")
+        elsewhere.get_by_role("button", name="Cancel").click()
+        expect(elsewhere.get_by_text("It was cancelled.")).to_be_visible()
+        expect(page.get_by_text("It was cancelled.")).to_be_visible()
+        expect(page.locator("#announcement")).to_have_text("Cancelled")

@@ -103,7 +103,7 @@ def test_a_job_is_seen_from_its_workspace_alone(bobs: Client, charlies: Client, 
     assert answer.status_code == 404
     assert "There is nothing here" in answer.content.decode()
     html = bobs.get(_page(job, name)).content.decode()
-    assert "the steam rises" in html
+    assert str(job.seed) in html
     assert _page(job, "cancel_job") not in html
     assert "?from=" not in html
 

@@ -61,6 +61,10 @@ document.addEventListener("htmx:load", (event) => {
     joinSlider(elt);
     sizeIsChosen = false;
   }
+  if (stage.querySelector(".errors")) {
+    // The stage is empty again, so nothing may stay chosen behind it.
+    for (const choice of form.querySelectorAll("input[name=picture]")) choice.checked = false;
+  }
   const fresh = stage.contains(elt) ? stage.querySelector("[data-width]") : null;
   if (fresh) fitSize(Number(fresh.dataset.width), Number(fresh.dataset.height));
 });

@@ -1,6 +1,7 @@
 // A job, live: progress from the stream; where its state changes, htmx fetches the panel anew.
 
 const POLL = 3000; // milliseconds, where there is no stream
+const PATIENCE = 8000; // milliseconds until a stream that says nothing is taken for none (proxies may hold it back)
 const announcement = document.querySelector("#announcement");
 let announced = 0;
 
@@ -12,7 +13,7 @@ function showProgress(share) {
   if (!bar) return;
   const percent = Math.round(share * 100);
   bar.value = share;
-  panel().querySelector("[data-percent]").textContent = `${percent} %`;
+  panel().querySelector("[data-percent]").textContent = `${percent}%`;
   // A voice that counts every percent is no help: quarters do.
   if (percent - announced >= 25) {
     announced = percent - (percent % 25);
@@ -30,7 +31,9 @@ function poll() {
 function follow(address) {
   if (!window.EventSource) return poll();
   const stream = new EventSource(address);
+  const silence = setTimeout(poll, PATIENCE);
   stream.addEventListener("job", (event) => {
+    clearTimeout(silence);
     const job = JSON.parse(event.data);
     const isOver = ["succeeded", "failed", "cancelled"].includes(job.state);
     if (isOver) stream.close();
@@ -40,7 +43,10 @@ function follow(address) {
   stream.addEventListener("progress", (event) => showProgress(JSON.parse(event.data).progress));
   stream.addEventListener("error", () => {
     // The browser connects again by itself, unless it says that it has given up.
-    if (stream.readyState === EventSource.CLOSED) poll();
+    if (stream.readyState === EventSource.CLOSED) {
+      clearTimeout(silence);
+      poll();
+    }
   });
   addEventListener("pagehide", () => stream.close());
 }
