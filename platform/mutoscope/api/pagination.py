@@ -20,7 +20,7 @@ class NewestFirst(CursorPagination):
     max_page_size = 100
     page_size_query_param = "limit"
 
-    def paginate_queryset(
+    def paginate_queryset(  # type: ignore[override]  # ids are there to be asked for: query sets alone
         self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
     ) -> list[Any] | None:
         try:
