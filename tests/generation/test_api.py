@@ -211,6 +211,7 @@ def test_lists_cost_the_same_however_long(
             api.get(f"{path}?limit=100")
         return len(counted)
 
+    queries()  # the first call notes that the key is used
     fill()
     few = queries()
     fill()
