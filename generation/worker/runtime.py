@@ -130,12 +130,12 @@ class Runtime:
             stream.reject()
             attempts.give_back(job, "finish_failed", f"the clip could not be finished: {type(error).__name__}")
         finally:
-            self.leases.drop(job)
-            shutil.rmtree(scratch, ignore_errors=True)
             stream.wait_for_engine()
-            stream.ring.close()
+            self.leases.drop(job)
             self._room.release()
             close_old_connections()
+            shutil.rmtree(scratch, ignore_errors=True)
+            stream.ring.close()
 
 
 def _request(job: Job, scratch: Path) -> EngineRequest:
