@@ -27,11 +27,12 @@ PUBLIC_URL = required(
     local="http://127.0.0.1:8000",
     why="it is the address that people and links use, such as https://clips.example.com.",
 ).rstrip("/")
-ALLOWED_HOSTS = required(
+_hosts = required(
     "ALLOWED_HOSTS",
     local="127.0.0.1,localhost,[::1]",
     why="it lists the host names that this installation answers to, separated by commas.",
-).split(",")
+)
+ALLOWED_HOSTS = [host.strip() for host in _hosts.split(",") if host.strip()]
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
 # --- Apps ----------------------------------------------------------------------------------------------------
