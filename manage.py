@@ -8,8 +8,6 @@ from pathlib import Path
 # Bootstrap only: once installed, `mutoscope` is found without this line.
 sys.path.insert(0, str(Path(__file__).resolve().parent / "platform"))
 
-from mutoscope import embedded
-
 SERVICES_NOT_NEEDED = {
     "check", "collectstatic", "diffsettings", "findstatic", "help", "spectacular", "version",
     "--help", "-h", "--version",
@@ -21,6 +19,11 @@ def main(arguments: list[str]) -> None:
     """Run one management command; start the embedded services around it when it needs them."""
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
+
+    try:
+        from mutoscope import embedded  # which reads the environment
+    except ImproperlyConfigured as error:
+        sys.exit(f"mutoscope: {error}")
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mutoscope.settings")
     command = arguments[1] if len(arguments) > 1 else "help"

@@ -22,7 +22,7 @@ from typing import IO
 
 import psutil
 
-from mutoscope.env import VAR_DIR, local_secret
+from mutoscope.env import PRODUCTION, VAR_DIR, env, local_secret
 
 STATE_FILE = VAR_DIR / "services.json"
 DATABASE_NAME = "mutoscope"
@@ -36,14 +36,14 @@ class ServiceError(Exception):
 
 def database_url() -> str:
     """Where PostgreSQL is: `DATABASE_URL`, or the embedded server (whether or not it runs just now)."""
-    return os.environ.get("DATABASE_URL") or str(
+    return _given("DATABASE_URL") or str(
         _state().get("database_url", f"postgresql://postgres@/{DATABASE_NAME}?host={VAR_DIR / 'postgres'}")
     )
 
 
 def redis_url() -> str:
     """Where Redis or Valkey is: `REDIS_URL`, or the embedded server (whether or not it runs just now)."""
-    return os.environ.get("REDIS_URL") or str(_state().get("redis_url", "redis://127.0.0.1:6379/0"))
+    return _given("REDIS_URL") or str(_state().get("redis_url", "redis://127.0.0.1:6379/0"))
 
 
 @contextmanager
@@ -52,8 +52,8 @@ def services() -> Iterator[None]:
 
     Services named by `DATABASE_URL` or `REDIS_URL` are left alone. Raises `ServiceError`.
     """
-    wanted = [name for name in ("DATABASE_URL", "REDIS_URL") if not os.environ.get(name)]
-    if not wanted:
+    wanted = [name for name in ("DATABASE_URL", "REDIS_URL") if not _given(name)]
+    if PRODUCTION or not wanted:  # production names its own; the settings say so where it does not
         yield
         return
     VAR_DIR.mkdir(parents=True, exist_ok=True)
@@ -77,6 +77,11 @@ def services() -> Iterator[None]:
                 if _is_last_user(users):
                     _stop_postgres()
                     _stop_valkey(str(state.get("redis_url", "")))
+
+
+def _given(name: str) -> str:
+    """The address in the environment, or in the file that `NAME_FILE` points to; empty without either."""
+    return str(env.str(name, default=""))
 
 
 @contextmanager
@@ -123,6 +128,8 @@ def _start_postgres() -> str:
 
 
 def _stop_postgres() -> None:
+    if not (VAR_DIR / "postgres" / "postmaster.pid").exists():
+        return  # everybody had a DATABASE_URL; asking for the server would start it
     _pgserver().get_server(VAR_DIR / "postgres", cleanup_mode=None).stop()
 
 
@@ -142,7 +149,7 @@ def _forget_dead_postmaster() -> None:
         pid = int(pid_file.read_text().splitlines()[0])
         if psutil.Process(pid).name() != "postgres":
             pid_file.unlink()
-    except psutil.NoSuchProcess:
+    except (psutil.NoSuchProcess, ValueError, IndexError):  # gone, or cut off while it was written
         pid_file.unlink()
     except FileNotFoundError:
         pass

@@ -16,11 +16,11 @@ from django.core.exceptions import ImproperlyConfigured
 env = environ.FileAwareEnv()
 
 BASE_DIR = Path(__file__).resolve().parents[2]
-VAR_DIR = Path(os.environ.get("MUTOSCOPE_VAR", BASE_DIR / "var")).resolve()
-"""Everything this checkout writes: database, media, logs, local secrets."""
-
 if (BASE_DIR / ".env").is_file():
     env.read_env(BASE_DIR / ".env")
+
+VAR_DIR = Path(os.environ.get("MUTOSCOPE_VAR", BASE_DIR / "var")).resolve()
+"""Everything this checkout writes: database, media, logs, local secrets."""
 
 MODES = ("local", "production")
 MODE = env.str("MUTOSCOPE_MODE", default="local")

@@ -27,11 +27,12 @@ PUBLIC_URL = required(
     local="http://127.0.0.1:8000",
     why="it is the address that people and links use, such as https://clips.example.com.",
 ).rstrip("/")
-ALLOWED_HOSTS = required(
+_hosts = required(
     "ALLOWED_HOSTS",
     local="127.0.0.1,localhost,[::1]",
     why="it lists the host names that this installation answers to, separated by commas.",
-).split(",")
+)
+ALLOWED_HOSTS = [host.strip() for host in _hosts.split(",") if host.strip()]
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
 # --- Apps ----------------------------------------------------------------------------------------------------
@@ -124,23 +125,29 @@ MEDIA_ROOT = MEDIA_ROOT or str(VAR_DIR / "media")
 LINK_LIFETIME = timedelta(hours=env.int("LINK_LIFETIME_HOURS", default=24))
 """How long a link to a picture or clip works without signing in."""
 
-if S3_BUCKET:
-    MEDIA_STORAGE: dict[str, Any] = {
+
+def media_storage() -> dict[str, Any]:
+    """Where pictures and clips are kept: in S3 where a bucket is named, else on local disk."""
+    bucket = env.str("S3_BUCKET", default="")
+    if not bucket:
+        return {"BACKEND": "assets.storage.SignedFileSystemStorage"}
+    return {
         "BACKEND": "storages.backends.s3.S3Storage",
         "OPTIONS": {
-            "bucket_name": S3_BUCKET,
+            "bucket_name": bucket,
             "endpoint_url": env.str("S3_ENDPOINT_URL", default="") or None,
             "region_name": env.str("S3_REGION", default="") or None,
             "access_key": env.str("S3_ACCESS_KEY", default="") or None,
             "secret_key": env.str("S3_SECRET_KEY", default="") or None,
+            "signature_version": "s3v4",  # R2 and newer AWS regions take no other
             "querystring_expire": int(LINK_LIFETIME.total_seconds()),
             "file_overwrite": True,  # names carry ids: the same name is the same thing
         },
     }
-else:
-    MEDIA_STORAGE = {"BACKEND": "assets.storage.SignedFileSystemStorage"}
+
+
 STORAGES = {
-    "default": MEDIA_STORAGE,
+    "default": media_storage(),
     # Names with a hash of the content need `collectstatic` first, so they are production's.
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage."
@@ -233,7 +240,6 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
     "ENUM_NAME_OVERRIDES": {"JobStateEnum": "generation.models.Job.State"},
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums"],
 }

@@ -52,6 +52,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.email
 
+    @classmethod
+    def normalize_username(cls, username: str) -> str:
+        """Forms, the admin's among them, keep addresses in lower case too."""
+        return super().normalize_username(username).strip().lower()
+
 
 class Workspace(models.Model):
     """The tenant: owns assets, jobs, plan and API keys."""
