@@ -142,6 +142,8 @@ def _request(job: Job, scratch: Path) -> EngineRequest:
     """The job as the engine is asked for it, with its picture on local disk."""
     picture = None
     if job.picture is not None:
+        if job.picture.deleted_at:
+            raise EngineError("picture_deleted", "the picture was deleted before the job could begin", "user")
         picture = scratch / f"picture{Path(str(job.picture.file)).suffix}"
         with job.picture.file.open("rb") as source, picture.open("wb") as target:
             shutil.copyfileobj(source, target)
