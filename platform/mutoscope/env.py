@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from datetime import timedelta
 from pathlib import Path
 
 import environ
@@ -37,6 +38,22 @@ def required(name: str, *, local: str, why: str) -> str:
     if PRODUCTION:
         raise ImproperlyConfigured(f"{name} is not set, and production needs it: {why}")
     return local
+
+
+def whole(name: str, *, default: int) -> int:
+    """A whole number. Raises ImproperlyConfigured with the rule and the value for anything else."""
+    try:
+        return int(env.int(name, default=default))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must be a whole number, but is {env.str(name)!r}.") from error
+
+
+def seconds(name: str, *, default: float) -> timedelta:
+    """A length of time, given in seconds. Raises ImproperlyConfigured for anything else."""
+    try:
+        return timedelta(seconds=env.float(name, default=default))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must be a number of seconds, but is {env.str(name)!r}.") from error
 
 
 def local_secret(name: str) -> str:

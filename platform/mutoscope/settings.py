@@ -8,7 +8,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from mutoscope import __version__, embedded
-from mutoscope.env import BASE_DIR, PRODUCTION, VAR_DIR, env, local_secret, required
+from mutoscope.env import BASE_DIR, PRODUCTION, VAR_DIR, env, local_secret, required, seconds, whole
 
 # --- What this installation is -------------------------------------------------------------------------------
 
@@ -107,7 +107,7 @@ if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
 DATABASES["default"]["CONN_MAX_AGE"] = 0
 DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
     "min_size": 1,
-    "max_size": env.int("DATABASE_POOL_SIZE", default=8),
+    "max_size": whole("DATABASE_POOL_SIZE", default=8),
     "timeout": 10,
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -122,7 +122,7 @@ if PRODUCTION and not (S3_BUCKET or MEDIA_ROOT):
         "machines share): pictures and clips are kept there."
     )
 MEDIA_ROOT = MEDIA_ROOT or str(VAR_DIR / "media")
-LINK_LIFETIME = timedelta(hours=env.int("LINK_LIFETIME_HOURS", default=24))
+LINK_LIFETIME = timedelta(hours=whole("LINK_LIFETIME_HOURS", default=24))
 """How long a link to a picture or clip works without signing in."""
 
 
@@ -159,10 +159,10 @@ STATIC_ROOT = env.str("STATIC_ROOT", default=str(VAR_DIR / "static"))
 
 # --- Uploads -------------------------------------------------------------------------------------------------
 
-UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", default=512 * 2**20)
+UPLOAD_MAX_BYTES = whole("UPLOAD_MAX_BYTES", default=512 * 2**20)
 """No request body may be larger: refused before it is read. Kinds of asset have their own, lower limits."""
-PICTURE_MAX_BYTES = env.int("PICTURE_MAX_BYTES", default=64 * 2**20)
-PICTURE_MAX_PIXELS = env.int("PICTURE_MAX_PIXELS", default=50_000_000)
+PICTURE_MAX_BYTES = whole("PICTURE_MAX_BYTES", default=64 * 2**20)
+PICTURE_MAX_PIXELS = whole("PICTURE_MAX_PIXELS", default=50_000_000)
 
 # --- Sign-in -------------------------------------------------------------------------------------------------
 
@@ -248,10 +248,10 @@ SPECTACULAR_SETTINGS = {
 
 CATALOG_FOLDERS = env.list("CATALOG_FOLDERS", default=[])
 """Folders with catalog files of the operator's own models, beside the shipped ones."""
-JOB_LEASE = timedelta(seconds=env.float("JOB_LEASE_SECONDS", default=30.0))
+JOB_LEASE = seconds("JOB_LEASE_SECONDS", default=30.0)
 """A worker that does not renew its lease for this long has lost the job."""
-JOB_MAX_ATTEMPTS = env.int("JOB_MAX_ATTEMPTS", default=3)
-RECOVERY_INTERVAL = timedelta(seconds=env.float("RECOVERY_INTERVAL_SECONDS", default=5.0))
+JOB_MAX_ATTEMPTS = whole("JOB_MAX_ATTEMPTS", default=3)
+RECOVERY_INTERVAL = seconds("RECOVERY_INTERVAL_SECONDS", default=5.0)
 """How often expired leases and missing tickets are looked for."""
 
 # --- Logging -------------------------------------------------------------------------------------------------

@@ -117,6 +117,28 @@ def test_production_signs_up_nobody_unasked_and_speaks_tls_only(tmp_path: Path) 
     assert python(bare(tmp_path, **PRODUCTION), code) == "False False True True True"
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "rule"),
+    [
+        ("JOB_MAX_ATTEMPTS", "three", "JOB_MAX_ATTEMPTS must be a whole number, but is 'three'"),
+        ("JOB_LEASE_SECONDS", "long", "JOB_LEASE_SECONDS must be a number of seconds, but is 'long'"),
+    ],
+)
+def test_numbers_are_numbers(tmp_path: Path, setting: str, value: str, rule: str) -> None:
+    is_one_sentence(manage(bare(tmp_path, **{setting: value}), "check"), rule)
+
+
+@pytest.mark.parametrize(
+    ("folder", "rule"), [("a folder", "a space in its path"), ("file/var", "cannot be written")]
+)
+def test_a_folder_that_cannot_hold_the_services_is_named(tmp_path: Path, folder: str, rule: str) -> None:
+    (tmp_path / "file").touch()
+    environment = bare(tmp_path) | {"MUTOSCOPE_VAR": str(tmp_path / folder)}
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        environment.pop(name, None)
+    is_one_sentence(manage(environment, "migrate"), rule, str(tmp_path / folder))
+
+
 def test_local_secrets_are_made_once_and_for_the_owner_alone(tmp_path: Path) -> None:
     environment = bare(tmp_path)
     code = "from mutoscope.env import local_secret; print(local_secret('x'))"

@@ -56,7 +56,7 @@ def test_every_operation_tells_its_problems_and_its_key(schema: dict[str, Any]) 
     assert len(identifiers) == len(set(identifiers))
 
 
-def test_the_documentation_needs_no_other_host(client: Client, db: None, plain_static_files: None) -> None:
+def test_the_documentation_needs_no_other_host(client: Client, db: None) -> None:
     html = client.get("/api/v1/docs").content.decode()
     loaded = re.findall(r"<(?:script|link|img|iframe)[^>]*?(?:src|href)=[\"']([^\"']+)", html)
     assert loaded

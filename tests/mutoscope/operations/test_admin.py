@@ -14,6 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+import mutoscope.urls  # noqa: F401  it registers the admin's models
 from assets.services import upload
 from billing.models import Plan
 from billing.services import subscribe
@@ -29,7 +30,6 @@ MODELS = sorted(
     key=lambda model: model._meta.label,
 )
 OF_MODEL = pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
-pytestmark = pytest.mark.usefixtures("plain_static_files")
 
 
 @pytest.fixture
