@@ -29,29 +29,14 @@ __all__ = [
     "Refusal",
     "Rejected",
     "average_color",
-    "inspect_picture",
     "inspect_upload",
     "thumbnail_of",
 ]
 
-_PICTURES = "JPEG, PNG, WebP, AVIF and HEIC pictures"
-_ALL = f"{_PICTURES}, MP4, MOV, WebM and MKV video, and MP3, M4A, AAC, WAV, FLAC and Ogg sound"
-
-
-def inspect_picture(file: BinaryIO, *, limits: Limits, filename: str = "") -> Picture:
-    """Inspect what should be a still picture; ``file`` must be seekable, and stays open.
-
-    ``filename`` only serves to word a refusal. Raises Rejected, and nothing else, for whatever is wrong with
-    the file.
-    """
-    size, head = _beginning(file)
-    media_type = picture_type(head)
-    if media_type is not None:
-        return _inspect_picture(file, media_type, size, head, limits)
-    if is_clip(head):
-        message = f"This is video or sound, where a picture is needed. Accepted are {_PICTURES}."
-        raise Rejected(Refusal.UNSUPPORTED_TYPE, message)
-    raise refusal_of_unknown(head, filename, _PICTURES)
+_ACCEPTED = (
+    "JPEG, PNG, WebP, AVIF and HEIC pictures, "
+    "MP4, MOV, WebM and MKV video, and MP3, M4A, AAC, WAV, FLAC and Ogg sound"
+)
 
 
 def inspect_upload(file: BinaryIO, filename: str, limits: Limits) -> Picture | Clip:
@@ -63,18 +48,14 @@ def inspect_upload(file: BinaryIO, filename: str, limits: Limits) -> Picture | C
     size, head = _beginning(file)
     media_type = picture_type(head)
     if media_type is not None:
-        return _inspect_picture(file, media_type, size, head, limits)
+        check_bytes(size, limits.max_picture_bytes, "Pictures")
+        check_header(media_type, head, file, limits)
+        return decode_picture(file, media_type=media_type, sha256=_sha256(file), size=size, limits=limits)
     if is_clip(head):
         # Which of the two it is, and so which limit holds, is known only after a look at its streams.
         check_bytes(size, max(limits.max_video_bytes, limits.max_audio_bytes), "Videos and sounds")
         return inspect_clip(file, head=head, sha256=_sha256(file), size=size, limits=limits)
-    raise refusal_of_unknown(head, filename, _ALL)
-
-
-def _inspect_picture(file: BinaryIO, media_type: str, size: int, head: bytes, limits: Limits) -> Picture:
-    check_bytes(size, limits.max_picture_bytes, "Pictures")
-    check_header(media_type, head, file, limits)
-    return decode_picture(file, media_type=media_type, sha256=_sha256(file), size=size, limits=limits)
+    raise refusal_of_unknown(head, filename, _ACCEPTED)
 
 
 def _beginning(file: BinaryIO) -> tuple[int, bytes]:

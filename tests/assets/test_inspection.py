@@ -9,7 +9,7 @@ import sys
 import pytest
 from PIL import Image, ImageCms
 
-from assets.inspection import Clip, Picture, inspect_picture, inspect_upload
+from assets.inspection import Clip, Picture, inspect_upload
 from tests.assets.samples import (
     BLUE,
     COFFEE,
@@ -34,7 +34,8 @@ SECRET = "the-secret-of-alice"
 
 
 def inspect(data: bytes) -> Picture:
-    picture = inspect_picture(io.BytesIO(data), limits=LIMITS)
+    picture = inspect_upload(io.BytesIO(data), "", LIMITS)
+    assert isinstance(picture, Picture)
     clean = opened(picture.clean.data)
     assert clean.size == (picture.width, picture.height)
     assert clean.mode == ("RGBA" if picture.has_alpha else "RGB")
@@ -379,7 +380,7 @@ def test_the_content_decides_and_not_the_name():
 def test_the_file_stays_open_and_unchanged():
     file = io.BytesIO(photograph("JPEG"))
     before = file.getvalue()
-    inspect_picture(file, limits=LIMITS)
+    inspect_upload(file, "", LIMITS)
     assert file.getvalue() == before
 
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from assets.inspection import Clip, Limits, Refusal, Rejected, inspect_picture, inspect_upload
+from assets.inspection import Clip, Limits, Refusal, Rejected, inspect_upload
 from tests.assets.samples import COFFEE, LIMITS, chunk, clip, encoded, photograph, png, quarters
 
 ROOT = Path(__file__).parents[2]
@@ -25,11 +25,8 @@ FORMATS = ["JPEG", "PNG", "WEBP", "AVIF", "HEIF"]
 def refusal(data: bytes, name: str = "photo.jpg", limits: Limits = LIMITS) -> Rejected:
     """The refusal by both ways in, which must agree on its code; no file may be left behind."""
     before = set(Path(tempfile.gettempdir()).glob("mutoscope-*"))
-    with pytest.raises(Rejected) as of_picture:
-        inspect_picture(io.BytesIO(data), limits=limits, filename=name)
     with pytest.raises(Rejected) as of_upload:
         inspect_upload(io.BytesIO(data), name, limits)
-    assert of_picture.value.code == of_upload.value.code
     assert set(Path(tempfile.gettempdir()).glob("mutoscope-*")) <= before
     assert str(of_upload.value) == of_upload.value.message
     assert of_upload.value.message.endswith(".")
@@ -58,7 +55,7 @@ def test_too_large_is_refused_without_being_read():
 
     file = Endless()
     with pytest.raises(Rejected, match=r"at most 67,108,864 bytes, but this one has 10,000,000,000\.") as caught:
-        inspect_picture(file, limits=LIMITS)  # type: ignore[arg-type]
+        inspect_upload(file, "", LIMITS)  # type: ignore[arg-type]
     assert caught.value.code is Refusal.TOO_LARGE
     assert file.bytes_read == 4096
 
@@ -123,13 +120,6 @@ def test_other_types(name, content, code, words):
         raise refused
 
 
-def test_a_video_is_no_picture(tmp_path):
-    data = clip(tmp_path / "a.mp4").read_bytes()
-    with pytest.raises(Rejected, match="where a picture is needed") as caught:
-        inspect_picture(io.BytesIO(data), limits=LIMITS)
-    assert caught.value.code is Refusal.UNSUPPORTED_TYPE
-
-
 @pytest.mark.parametrize("codec", ["PNG", "WEBP", "AVIF"])
 def test_animated(codec):
     frames = [quarters(), quarters().transpose(Image.Transpose.ROTATE_180)]
@@ -191,7 +181,7 @@ def test_dimensions_at_the_limits(size, code):
     data = encoded(Image.new("RGB", size), "PNG")
     limits = Limits(max_pixels=100_000, max_side=1000)
     if code is None:
-        assert inspect_picture(io.BytesIO(data), limits=limits).width == size[0]
+        assert inspect_upload(io.BytesIO(data), "", limits).width == size[0]
     else:
         assert refusal(data, limits=limits).code is code
 
@@ -222,9 +212,9 @@ def test_what_the_decoder_finds_is_checked_too(codec, monkeypatch):
 
 MEASURE = """
 import io, resource, sys
-from assets.inspection import Limits, Rejected, inspect_picture, inspect_upload
+from assets.inspection import Limits, Rejected, inspect_upload
 data = sys.stdin.buffer.read()
-inspect_picture(io.BytesIO(open(sys.argv[1], "rb").read()), limits=Limits())  # warms everything up
+inspect_upload(io.BytesIO(open(sys.argv[1], "rb").read()), "", Limits())  # warms everything up
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     inspect_upload(io.BytesIO(data), "bomb", Limits())

@@ -247,3 +247,8 @@ def test_health(db: None, settings: Any) -> None:
     assert response.status_code == 503
     assert response.json() == {"status": "unavailable", "checks": {"postgresql": "ok", "redis": "unreachable"}}
     assert anybody.get("/api/v1/health/live").status_code == 200
+
+
+def test_moments_may_come_in_any_offset(api: APIClient) -> None:
+    assert api.get(JOBS, {"created_after": "3030-02-22T13:09:02+18:10"}).json()["results"] == []
+    is_problem(api.get(JOBS, {"created_after": "0001-01-01T00:00:00+10:00"}), 400, "invalid")

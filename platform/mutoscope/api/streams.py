@@ -131,7 +131,12 @@ class Hub:
 
     async def _send_snapshot(self, job_id: UUID) -> None:
         try:
-            self._send(job_id, await _in_database(lambda: _snapshot(Job.objects.get(pk=job_id))))
+            self._send(
+                job_id,
+                await _in_database(
+                    lambda: _snapshot(Job.objects.select_related("picture", "output").get(pk=job_id))
+                ),
+            )
         except Exception:
             log.exception("the state of job %s could not be read for its listeners", job_id)
 

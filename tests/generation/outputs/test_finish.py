@@ -1,0 +1,103 @@
+"""The finish stage: a clip that is published whole, or nothing at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.core.files.storage import default_storage
+
+from assets.models import Asset
+from generation import attempts, services
+from generation.engines.base import EngineError
+from generation.engines.frames import FrameRing
+from generation.models import Job
+from generation.outputs.finish import check_clip, make_clip
+from generation.worker.stream import Abandoned, FrameStream
+from mutoscope.accounts.selectors import Access
+from tests.generation.samples import expire, running
+
+
+@pytest.fixture
+def finish(access: Access, tmp_path: Path) -> Iterator[Callable[[Callable[[Job], None]], Job]]:
+    """Has a job's frames made and finished, with something happening in between. Gives the worker's job."""
+    rings: list[FrameRing] = []
+
+    def run(meanwhile: Callable[[Job], None]) -> Job:
+        job = running(access)
+        rings.append(ring := FrameRing.create(job.width, job.height, job.frames))
+        stream = FrameStream(ring, job.frames, on_taken=lambda _: None)
+        for index in range(job.frames):
+            ring.slot(index)[:] = bytes([index * 8]) * ring.frame_bytes
+        stream.written(job.frames)
+        try:
+            attempts.start_finishing(job, {})
+            meanwhile(job)
+            stream.complete()
+        except attempts.Lost:
+            stream.abandon()
+        make_clip(job, stream, tmp_path)
+        return job
+
+    yield run
+    for ring in rings:
+        ring.close()
+
+
+def stored() -> list[Path]:
+    return [path for path in Path(default_storage.path("")).rglob("*") if path.is_file()]
+
+
+def test_a_clip_is_published_with_its_poster_and_its_facts(finish: Callable[..., Job]) -> None:
+    job = finish(lambda _: None)
+    job.refresh_from_db()
+    assert job.state == Job.State.SUCCEEDED
+    clip = job.output
+    assert clip is not None
+    assert (clip.kind, clip.width, clip.height, clip.seconds, clip.fps) == ("video", 64, 64, 1.0, 8)
+    assert clip.size_bytes == clip.file.size
+    assert clip.color == "#202020"  # the middle one of 8 frames is 32 of 255 bright
+    assert sorted(path.suffix for path in stored()) == [".mp4", ".webp"]
+
+
+@pytest.mark.parametrize("ending", ["cancelled", "lease ran out"])
+def test_an_attempt_that_lost_its_job_leaves_nothing(
+    finish: Callable[..., Job], access: Access, ending: str
+) -> None:
+    def lose(job: Job) -> None:
+        if ending == "cancelled":
+            services.cancel(access, job.pk)
+        else:
+            expire(job)
+
+    with pytest.raises(attempts.Lost):
+        finish(lose)
+    assert stored() == []
+    assert not Asset.objects.filter(kind="video").exists()
+
+
+def test_a_job_that_was_taken_away_while_its_frames_were_made_is_not_stored(
+    finish: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken(job: Job, recipe: object) -> None:
+        raise attempts.Lost
+
+    monkeypatch.setattr(attempts, "start_finishing", taken)
+    with pytest.raises(Abandoned):
+        finish(lambda _: None)
+    assert stored() == []
+
+
+def test_a_clip_that_is_not_what_was_asked_for_is_refused(finish: Callable[..., Job], access: Access) -> None:
+    job = finish(lambda _: None)
+    job.refresh_from_db()
+    assert job.output is not None
+    path = Path(job.output.file.path)
+    job.frames = 9
+    with pytest.raises(EngineError, match=r"must be .* 9, True\), but are .* 8, True\)"):
+        check_clip(path, job)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(EngineError) as caught:
+        check_clip(path, job)
+    assert (caught.value.code, caught.value.blame) == ("clip_broken", "ours")
