@@ -68,17 +68,14 @@ class Stack:
             )
 
     def stop(self) -> None:
-        """End all processes, politely at first."""
+        """End all processes, politely at first, and with each whatever it has started itself."""
         for process in self.processes.values():
             process.terminate()
         deadline = time.monotonic() + STOP_TIMEOUT
         for process in self.processes.values():
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            _kill_group(process)
 
 
 @contextlib.contextmanager
@@ -163,6 +160,19 @@ def _log_path(name: str) -> Path:
     folder = VAR_DIR / "log"
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"{name}.log"
+
+
+def _kill_group(leader: subprocess.Popen[bytes]) -> None:
+    """Kill what is left of a process and of those that it started, and wait until they are gone.
+
+    A worker that is stopped while its engine is only just starting cannot take it along.
+    """
+    deadline = time.monotonic() + 2
+    with contextlib.suppress(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.killpg(leader.pid, signal.SIGKILL)
+            leader.poll()  # a dead leader that nobody has asked after still counts
+            time.sleep(0.02)
 
 
 def _end_with_parent() -> None:
