@@ -177,14 +177,17 @@ ACCOUNT_ADAPTER = "mutoscope.accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_EMAIL_VERIFICATION = "mandatory" if PRODUCTION else "none"
+SIGNUP_OPEN = env.bool("SIGNUP_OPEN", default=not PRODUCTION)
+"""Whether anybody may make an account; otherwise operators make them in the admin."""
+if PRODUCTION and SIGNUP_OPEN:
+    required("EMAIL_URL", local="", why="with SIGNUP_OPEN, new people confirm their address by e-mail.")
+# Whom an operator made an account for, the operator vouches for.
+ACCOUNT_EMAIL_VERIFICATION = "mandatory" if PRODUCTION and SIGNUP_OPEN else "none"
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_ON_GET = False
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "dashboard:create"
-SIGNUP_OPEN = env.bool("SIGNUP_OPEN", default=not PRODUCTION)
-"""Whether anybody may make an account; otherwise operators make them in the admin."""
 
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)

@@ -139,6 +139,13 @@ def test_a_folder_that_cannot_hold_the_services_is_named(tmp_path: Path, folder:
     is_one_sentence(manage(environment, "migrate"), rule, str(tmp_path / folder))
 
 
+def test_open_sign_up_needs_a_way_to_send_mail(tmp_path: Path) -> None:
+    settings = {**PRODUCTION, "SIGNUP_OPEN": "true"}
+    is_one_sentence(manage(bare(tmp_path, **settings), "check"), "EMAIL_URL is not set", "confirm their address")
+    settings["EMAIL_URL"] = "smtp+tls://user:password@mail.example.com:587"
+    assert manage(bare(tmp_path, **settings), "check").returncode == 0
+
+
 def test_local_secrets_are_made_once_and_for_the_owner_alone(tmp_path: Path) -> None:
     environment = bare(tmp_path)
     code = "from mutoscope.env import local_secret; print(local_secret('x'))"
