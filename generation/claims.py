@@ -34,5 +34,5 @@ def claim(lane: Lane, worker: str) -> Job | None:
     job.progress = 0.0
     job.save(update_fields=["attempt", "state", "lease_expires_at", "started_at", "progress"])
     Attempt.objects.create(job=job, number=job.attempt, worker=worker, claimed_at=now)
-    transitions.record(job.pk, JobEvent.Kind.STARTED, job.attempt, f"on {worker}", at=now)
+    transitions.record(job.pk, JobEvent.Kind.STARTED, job.attempt, "", at=now)
     return job

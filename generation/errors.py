@@ -15,6 +15,7 @@ class LimitReached(Refusal):
     """The plan's limit is used up for now."""
 
     status = 429
+    retry_after = 10
     code = "limit_reached"
 
 

@@ -18,6 +18,8 @@ class Refusal(Exception):
     """
 
     status: ClassVar[int] = 400
+    retry_after: ClassVar[int | None] = None
+    """Seconds after which the same request may be taken; None where asking again does not help."""
     code: str = "refused"
 
     def __init__(self, message: str, *, code: str = "", field: str = "", **details: Any) -> None:

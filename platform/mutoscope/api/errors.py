@@ -45,6 +45,8 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
         error = exceptions.PermissionDenied()
     if isinstance(error, Refusal):
         body = problem(error.status, error.code, error.message, **error.details)
+        if error.retry_after is not None:
+            headers["Retry-After"] = str(error.retry_after)
         if error.field:
             body["errors"] = [{"field": error.field, "message": error.message}]
     elif isinstance(error, exceptions.ValidationError):

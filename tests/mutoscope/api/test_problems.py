@@ -110,8 +110,9 @@ def test_a_limit_that_is_used_up(api: APIClient, picture: Asset, workspace: Work
     Plan.objects.filter(subscriptions__workspace=workspace).update(queued_jobs=1)
     body = {"model": "still", "picture": picture.pk}
     assert api.post(JOBS, body, format="json").status_code == 201
-    problem = is_problem(api.post(JOBS, body, format="json"), 429, "limit_reached")
-    assert problem["limit"] == 1
+    refused = api.post(JOBS, body, format="json")
+    assert is_problem(refused, 429, "limit_reached")["limit"] == 1
+    assert 0 < int(refused.headers["Retry-After"]) <= 60
 
 
 def test_a_key_used_for_another_request(api: APIClient, picture: Asset) -> None:
