@@ -80,15 +80,22 @@ def succeed(job: Job, clip: Asset) -> None:
         raise Lost
 
 
-def fail(job: Job, code: str, message: str) -> bool:
-    """End the job without a clip. Returns whether this call did it."""
+def fail(
+    job: Job,
+    code: str,
+    message: str,
+    *,
+    outcome: Attempt.Outcome = Outcome.FAILED,
+    fence: Q | None = None,
+) -> bool:
+    """End the job without a clip. Returns whether this call did it. For `fence` see `give_back`."""
     return transitions.move(
         job.pk,
         Kind.FAILED,
         come_from=Job.HELD,
         to=State.FAILED,
-        fence=transitions.held_by(job.attempt),
-        outcome=Outcome.FAILED,
+        fence=fence or transitions.held_by(job.attempt),
+        outcome=outcome,
         message=message,
         error_code=code,
         error_message=message,
@@ -116,17 +123,8 @@ def give_back(
     `fence` is the attempt's own lease unless recovery, which takes over a lease that ran out, brings another.
     """
     if job.attempt >= settings.JOB_MAX_ATTEMPTS:
-        return transitions.move(
-            job.pk,
-            Kind.FAILED,
-            come_from=Job.HELD,
-            to=State.FAILED,
-            fence=fence or transitions.held_by(job.attempt),
-            outcome=Outcome.FAILED if outcome == Outcome.RETURNED else outcome,
-            message=message,
-            error_code=code,
-            error_message=f"{message} (tried {job.attempt} times)",
-        )
+        ending = Outcome.FAILED if outcome == Outcome.RETURNED else outcome
+        return fail(job, code, f"{message} (tried {job.attempt} times)", outcome=ending, fence=fence)
     with transaction.atomic():
         moved = transitions.move(
             job.pk,
