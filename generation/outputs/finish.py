@@ -8,6 +8,7 @@ from pathlib import Path
 
 from django.core.files import File
 from django.core.files.base import ContentFile
+from django.db import DatabaseError
 from django.utils.text import slugify
 from PIL import Image
 
@@ -26,7 +27,8 @@ def make_clip(job: Job, stream: FrameStream, scratch: Path) -> None:
     """Turn an attempt's frames into a clip in the library, and the job into a success.
 
     Raises `EngineError` when the clip is no good, `Abandoned` or `attempts.Lost` when it is no longer wanted;
-    in each case nothing is left behind in storage.
+    in each case nothing is left behind in storage. When the database goes away in the middle of publishing,
+    the files stay, for the clip may be published.
     """
     # 1. Encode, while the frames are still being made.
     clip = scratch / "clip.mp4"
@@ -48,6 +50,9 @@ def make_clip(job: Job, stream: FrameStream, scratch: Path) -> None:
         asset.thumbnail.save("poster.webp", ContentFile(thumbnail.data), save=False)
         # 5. Publish: asset, success and event in one transaction.
         attempts.succeed(job, asset)
+    except DatabaseError:
+        # Whether it was committed is not known: a file too many is better than a clip without one.
+        raise
     except BaseException:
         discard_files(asset)
         raise

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.core.files.storage import default_storage
+from django.db import OperationalError
 
 from assets.models import Asset
 from generation import attempts, services
@@ -75,6 +76,23 @@ def test_an_attempt_that_lost_its_job_leaves_nothing(
         finish(lose)
     assert stored() == []
     assert not Asset.objects.filter(kind="video").exists()
+
+
+def test_a_clip_whose_publication_may_have_happened_keeps_its_files(
+    finish: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    succeed = attempts.succeed
+
+    def committed_and_cut_off(job: Job, clip: Asset) -> None:
+        succeed(job, clip)
+        raise OperationalError("the connection was lost while it was committing")
+
+    monkeypatch.setattr(attempts, "succeed", committed_and_cut_off)
+    with pytest.raises(OperationalError):
+        finish(lambda _: None)
+    clip = Asset.objects.get(kind="video")
+    assert Path(clip.file.path) in stored()
+    assert clip.made_by.state == Job.State.SUCCEEDED
 
 
 def test_a_job_that_was_taken_away_while_its_frames_were_made_is_not_stored(
