@@ -12,7 +12,16 @@ from billing.models import Plan, Subscription
 
 @admin.register(Plan)
 class PlanAdmin(ModelAdmin):
-    list_display = ["name", "slug", "tiers", "queued_jobs", "workspaces", "is_default"]
+    list_display = [
+        "name",
+        "slug",
+        "tiers",
+        "weight",
+        "concurrent_jobs",
+        "queued_jobs",
+        "workspaces",
+        "is_default",
+    ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Plan]:
         found: QuerySet[Plan] = super().get_queryset(request)

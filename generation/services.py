@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -155,6 +156,8 @@ def _fill_in(access: Access, plan: Plan, request: JobRequest) -> Job:
         frames=model.frames.count(seconds, fps),
         seed=_seed(request.seed),
         created_at=timezone.now(),
+        queued_at=timezone.now(),
+        deadline=timezone.now() + settings.TIER_DEADLINES[tier],
         **_sampling(model, request),
     )
 

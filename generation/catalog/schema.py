@@ -145,6 +145,13 @@ class Speed(_Table):
     seconds_per_step: Annotated[float, Field(ge=0)]
 
 
+class Supervision(_Table):
+    """How the engine process is watched over."""
+
+    memory_growth_mib: Positive = 2048
+    """Grown by so much, on the GPU or in main memory, since its first job: started again between two jobs."""
+
+
 class Price(_Table):
     """What a finished second costs."""
 
@@ -167,9 +174,12 @@ class Model(_Table):
     default_size: str
     sampling: Sampling | None = None
     memory: list[Memory] = []
+    memory_plans: list[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,20}$")]] = []
+    """From the usual plan to the lightest; a job that ran out of memory is tried once more with the next one."""
     weights: Weights | None = None
     licence: Licence
     speed: Speed
+    supervision: Supervision = Supervision()
     price: Price
 
     @model_validator(mode="after")

@@ -254,8 +254,32 @@ CATALOG_FOLDERS = env.list("CATALOG_FOLDERS", default=[])
 JOB_LEASE = seconds("JOB_LEASE_SECONDS", default=30.0)
 """A worker that does not renew its lease for this long has lost the job."""
 JOB_MAX_ATTEMPTS = whole("JOB_MAX_ATTEMPTS", default=3)
+"""Attempts that may fail or get lost; those that are given back because a worker stops do not count."""
 RECOVERY_INTERVAL = seconds("RECOVERY_INTERVAL_SECONDS", default=5.0)
-"""How often expired leases and missing tickets are looked for."""
+"""How often expired leases, passed deadlines, scheduled jobs and missing tickets are looked for."""
+TIER_PROMISES = {
+    "paid": seconds("PAID_PROMISE_SECONDS", default=60.0),
+    "free": seconds("FREE_PROMISE_SECONDS", default=900.0),
+    "batch": seconds("BATCH_PROMISE_SECONDS", default=4 * 3600.0),
+}
+"""How long a job of the tier should wait at most: a lane past its promise may go before higher ones."""
+TIER_DEADLINES = {
+    "paid": timedelta(hours=whole("PAID_DEADLINE_HOURS", default=24)),
+    "free": timedelta(hours=whole("FREE_DEADLINE_HOURS", default=48)),
+    "batch": timedelta(hours=whole("BATCH_DEADLINE_HOURS", default=7 * 24)),
+}
+"""When a job that names no deadline fails unless it has ended, counted from when it may begin."""
+
+# --- Workers -------------------------------------------------------------------------------------------------
+
+WORKER_GRACE = seconds("WORKER_GRACE_SECONDS", default=25.0)
+"""From SIGTERM on: a job that cannot end within this time is checkpointed and given back."""
+WORKER_REPORT_INTERVAL = seconds("WORKER_REPORT_SECONDS", default=5.0)
+"""How often a worker renews its row; one that has not for six times as long is taken for gone."""
+CHECKPOINT_INTERVAL = seconds("CHECKPOINT_INTERVAL_SECONDS", default=20.0)
+"""How often a running job is checkpointed: what a killed worker costs at most."""
+STORAGE_PATIENCE = seconds("STORAGE_PATIENCE_SECONDS", default=60.0)
+"""How long a finished clip is tried to be stored again before its job is given back."""
 
 # --- Logging -------------------------------------------------------------------------------------------------
 

@@ -18,19 +18,22 @@ class Job(models.Model):
     """One clip that somebody asked for.
 
     ```
-              claim              frames made           clip published
-    queued ───────────▶ running ─────────────▶ finishing ──────────▶ succeeded
-      ▲  │                │ │                    │ │ │
-      │  │                │ └── lease lost,  ◀───┘ │ │
-      └──┼────────────────┘     attempts left      │ └─▶ failed      (from queued and running too)
-         └─────────── cancel ──────────────────────┴───▶ cancelled   (from any state before the end)
+      not_before        claim              frames made           clip published
+    scheduled ─▶ queued ───────────▶ running ─────────────▶ finishing ──────────▶ succeeded
+                  ▲  │                │ │                    │ │ │
+                  │  │                │ └── given back,  ◀───┘ │ │
+                  └──┼────────────────┘     lease lost         │ └─▶ failed     (from any state before the end)
+                     └─────────── cancel ──────────────────────┴───▶ cancelled  (likewise)
     ```
 
     `attempt` is the fence: whoever holds attempt n may change the job only while `attempt` is n and
     `lease_expires_at` lies ahead. Every change of state is one conditional UPDATE in `generation.transitions`.
+    *Throttled* is no state: it is a queued job whose workspace runs as many as its plan lets it
+    (`Flow.throttled`).
     """
 
     class State(models.TextChoices):
+        SCHEDULED = "scheduled"
         QUEUED = "queued"
         RUNNING = "running"
         FINISHING = "finishing"
@@ -40,7 +43,9 @@ class Job(models.Model):
 
     HELD = frozenset({State.RUNNING, State.FINISHING})
     """A worker holds the job."""
-    ACTIVE = HELD | {State.QUEUED}
+    WAITING = frozenset({State.SCHEDULED, State.QUEUED})
+    """No worker has the job."""
+    ACTIVE = HELD | WAITING
     """The job has not ended."""
     TERMINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 
@@ -68,11 +73,30 @@ class Job(models.Model):
     seed = models.BigIntegerField(validators=[MinValueValidator(0), MaxValueValidator(MAX_SEED)])
     idempotency_key = models.CharField(max_length=255, blank=True, editable=False)
     request_digest = models.CharField(max_length=64, blank=True, editable=False)
+    not_before = models.DateTimeField(null=True, blank=True, help_text="It joins its lane then, not earlier.")
+    deadline = models.DateTimeField(help_text="A job that has not ended by then fails.")
+
+    # What the claim goes by.
+    work_ms = models.PositiveBigIntegerField(
+        default=1,
+        help_text="Expected milliseconds of an engine: what its workspace's turn is charged.",
+    )
+    priority = models.SmallIntegerField(
+        default=0, help_text="Higher goes first, before fairness. Operators set it."
+    )
+    queued_at = models.DateTimeField(null=True, blank=True, help_text="When it joined its lane.")
+    avoid = models.CharField(
+        max_length=120, blank=True, help_text="The place (host and GPU) where it failed by the machine's fault."
+    )
 
     # Where it stands.
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
-    attempt = models.PositiveIntegerField(default=0)
+    attempt = models.PositiveIntegerField(default=0, help_text="The number of its latest attempt: the fence.")
+    failures = models.PositiveIntegerField(default=0, help_text="Attempts that count against the cap.")
     lease_expires_at = models.DateTimeField(null=True, blank=True)
+    memory_plan = models.CharField(max_length=20, blank=True, help_text="Empty is the model's first.")
+    checkpoint = models.CharField(max_length=200, blank=True, help_text="Its name in the storage; empty is none.")
+    checkpoint_step = models.PositiveIntegerField(default=0, help_text="Steps that the checkpoint spares.")
     progress = models.FloatField(default=0.0, help_text="Share of the engine's steps that are done, 0 to 1.")
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.TextField(blank=True)
@@ -86,7 +110,18 @@ class Job(models.Model):
     class Meta:
         ordering = ["-id"]
         indexes = [
-            models.Index(fields=["lane", "id"], name="job_claim", condition=Q(state="queued")),
+            models.Index(
+                fields=["lane", "workspace", "-priority", "id"], name="job_flow", condition=Q(state="queued")
+            ),
+            models.Index(
+                fields=["lane", "-priority"], name="job_boosted", condition=Q(state="queued", priority__gt=0)
+            ),
+            models.Index(fields=["not_before"], name="job_scheduled", condition=Q(state="scheduled")),
+            models.Index(
+                fields=["deadline"],
+                name="job_deadline",
+                condition=Q(state__in=["scheduled", "queued", "running", "finishing"]),
+            ),
             models.Index(
                 fields=["lease_expires_at"], name="job_lease", condition=Q(state__in=["running", "finishing"])
             ),
@@ -94,7 +129,10 @@ class Job(models.Model):
             models.Index(
                 fields=["workspace"],
                 name="job_active",
-                condition=Q(state__in=["queued", "running", "finishing"]),
+                condition=Q(state__in=["scheduled", "queued", "running", "finishing"]),
+            ),
+            models.Index(
+                fields=["workspace"], name="job_in_hand", condition=Q(state__in=["running", "finishing"])
             ),
         ]
         constraints = [
@@ -110,6 +148,9 @@ class Job(models.Model):
             ),
             models.CheckConstraint(
                 condition=~Q(state="succeeded") | Q(ended_at__isnull=False), name="job_success_has_end"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="scheduled") | Q(not_before__isnull=False), name="job_scheduled_has_time"
             ),
         ]
 
@@ -127,12 +168,30 @@ class Attempt(models.Model):
         CANCELLED = "cancelled"
         RETURNED = "returned", "given back to the lane"
         LOST = "lost", "lease ran out"
+        EXPIRED = "expired", "deadline passed"
+
+    class Blame(models.TextChoices):
+        USER = "user", "the input's"
+        MACHINE = "machine", "the machine's"
+        OURS = "ours"
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="attempts")
     number = models.PositiveIntegerField()
     worker = models.CharField(max_length=120)
     outcome = models.CharField(max_length=10, choices=Outcome, default=Outcome.UNDER_WAY)
     reason = models.TextField(blank=True)
+    error_code = models.CharField(max_length=40, blank=True)
+    blame = models.CharField(max_length=7, choices=Blame, blank=True, help_text="Whose fault it was.")
+    size = models.CharField(max_length=40, blank=True)
+    frames = models.PositiveIntegerField(default=0)
+    precision = models.CharField(max_length=10, blank=True)
+    gpu = models.CharField(max_length=80, blank=True, help_text="The GPU's name; empty is none.")
+    memory_plan = models.CharField(max_length=20, blank=True)
+    first_step = models.PositiveIntegerField(default=0, help_text="Steps that a checkpoint spared it.")
+    steps = models.PositiveIntegerField(default=0, help_text="Steps the engine has done in this attempt.")
+    clip_id = models.UUIDField(
+        null=True, blank=True, help_text="The asset that it may publish: files of it are waste where it does not."
+    )
     claimed_at = models.DateTimeField()
     engine_started_at = models.DateTimeField(null=True, blank=True)
     engine_ended_at = models.DateTimeField(null=True, blank=True)
@@ -141,6 +200,16 @@ class Attempt(models.Model):
     class Meta:
         ordering = ["number"]
         constraints = [models.UniqueConstraint(fields=["job", "number"], name="attempt_once")]
+        indexes = [
+            models.Index(
+                fields=["ended_at"], name="attempt_pace", condition=Q(engine_ended_at__isnull=False, steps__gt=0)
+            ),
+            models.Index(
+                fields=["ended_at"],
+                name="attempt_waste",
+                condition=Q(clip_id__isnull=False) & ~Q(outcome__in=["under_way", "succeeded"]),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"attempt {self.number} on {self.worker}"
@@ -150,6 +219,7 @@ class JobEvent(models.Model):
     """One change of state. The page, the API, the stream and the webhooks all read from these."""
 
     class Kind(models.TextChoices):
+        SCHEDULED = "scheduled"
         QUEUED = "queued"
         STARTED = "started"
         FINISHING = "finishing"

@@ -1,0 +1,7 @@
+"""Shapes and constraints: jobs and what happened to them, lanes and who waits in them, workers and their pace."""
+
+from generation.models.jobs import MAX_SEED, Attempt, Job, JobEvent
+from generation.models.lanes import Flow, LaneClock, Pause
+from generation.models.workers import Pace, Worker
+
+__all__ = ["MAX_SEED", "Attempt", "Flow", "Job", "JobEvent", "LaneClock", "Pace", "Pause", "Worker"]
