@@ -35,10 +35,17 @@ class EngineProcess:
         self._sending = threading.Lock()  # the finish stage says what is free while this one cancels
         self._serial = 0
 
-    def start(self) -> None:
-        """Bring the engine up, loaded and warm. Raises `EngineError` with the reason it could not be."""
-        if self._process is not None and self._process.is_alive():
-            return
+    @property
+    def is_alive(self) -> bool:
+        return self._process is not None and self._process.is_alive()
+
+    def start(self) -> bool:
+        """Bring the engine up, loaded and warm, unless it is. Returns whether it was not.
+
+        Raises `EngineError` with the reason it could not be.
+        """
+        if self.is_alive:
+            return False
         # Spawned and not forked: CUDA does not survive a fork, and the engine's imports stay its own.
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe(duplex=True)
@@ -55,6 +62,7 @@ class EngineProcess:
             self.kill()
             raise message[1]
         log.info("%s is loaded and warm", self.model.name)
+        return True
 
     def run(
         self,

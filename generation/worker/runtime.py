@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
-import socket
 import tempfile
 import threading
 import time
@@ -23,7 +21,9 @@ from generation.lanes import Lane
 from generation.models import Job
 from generation.outputs.finish import make_clip
 from generation.worker.engine_process import EngineProcess
+from generation.worker.identity import Identity
 from generation.worker.leases import LeaseKeeper
+from generation.worker.report import Reporter
 from generation.worker.stream import Abandoned, FrameStream
 
 log = logging.getLogger(__name__)
@@ -39,9 +39,11 @@ IN_HAND = 2
 class Runtime:
     """What this worker process holds: its model's engine, its leases, its finish stage."""
 
-    def __init__(self, model: str) -> None:
-        self.model = catalog.models()[model]
-        self.name = f"{model}@{socket.gethostname()}:{os.getpid()}"
+    def __init__(self, identity: Identity) -> None:
+        self.identity = identity
+        self.model = catalog.models()[identity.model]
+        self.name = identity.name
+        self.reporter = Reporter(identity)
         self.engine = EngineProcess(self.model)
         self.leases = LeaseKeeper()
         self._finisher = ThreadPoolExecutor(1, thread_name_prefix="finish")
@@ -49,14 +51,16 @@ class Runtime:
 
     def start(self) -> None:
         """Load and warm the engine. Raises `EngineError`."""
-        self.engine.start()
+        self.reporter.start()
         self.leases.start()
+        self._start_engine()
 
     def stop(self) -> None:
         """Let the finish stage end what it has, then end the engine."""
         self._finisher.shutdown()
         self.leases.stop()
         self.engine.stop()
+        self.reporter.stopped()
 
     def serve(self, lane_name: str) -> None:
         """Claim one job of the lane and see it through the engine; the finish stage goes on by itself."""
@@ -64,8 +68,9 @@ class Runtime:
         self._room.acquire()
         job = None
         try:
-            self.engine.start()  # again, where the last job took it down
+            self._start_engine()  # again, where the last job took it down
             job = claim(lane, self.name)
+            self.reporter.claimed()
         except EngineError as error:
             log.error("%s cannot be started, so its jobs wait: %s", self.model.name, error.message)
         finally:
@@ -73,6 +78,14 @@ class Runtime:
                 self._room.release()
         if job is not None:
             self._see_through(job)
+
+    def _start_engine(self) -> None:
+        try:
+            if self.engine.start():
+                self.reporter.engine_started()
+        except EngineError as error:
+            self.reporter.engine_failed(error.message)
+            raise
 
     def _see_through(self, job: Job) -> None:
         log.info("job %s: attempt %d begins", job.pk, job.attempt)
@@ -84,6 +97,7 @@ class Runtime:
             attempts.give_back(job, "no_room", f"the worker has no room for the job's frames: {error}")
             raise
         self.leases.hold(job)
+        self.reporter.working(job)
         serial = self.engine.next_serial
         stream = FrameStream(ring, job.frames, lambda count: self.engine.free_frames(serial, count))
         self._finisher.submit(self._finish, job, stream, scratch)
@@ -94,12 +108,15 @@ class Runtime:
             log.info("job %s: attempt %d is no longer wanted", job.pk, job.attempt)
         except EngineError as error:
             log.warning("job %s: attempt %d failed: %s", job.pk, job.attempt, error.message)
+            if not self.engine.is_alive:
+                self.reporter.engine_failed(error.message)
             attempts.settle_error(job, error)
         except Exception as error:
             attempts.give_back(job, "worker_failed", f"the worker failed: {type(error).__name__}")
             raise
         finally:
             stream.abandon()  # without effect on a stream that is complete
+            self.reporter.idle()
 
     def _generate(self, job: Job, stream: FrameStream, scratch: Path) -> None:
         """Have the engine make all frames; the job is finishing afterwards."""
@@ -108,7 +125,7 @@ class Runtime:
         recipe = self.engine.run(
             request,
             stream.ring,
-            on_step=_progress_relay(job),
+            on_step=_progress_relay(job, self.reporter.step),
             on_frames=stream.written,
             is_wanted=lambda: not stream.rejected and attempts.is_held(job),
         )
@@ -162,12 +179,13 @@ def _request(job: Job, scratch: Path) -> EngineRequest:
     )
 
 
-def _progress_relay(job: Job) -> Callable[[int, int], None]:
+def _progress_relay(job: Job, note: Callable[[int, int], None]) -> Callable[[int, int], None]:
     """Tells listeners of each step, and the database now and then."""
     last_live = last_durable = 0.0
 
     def relay(done: int, total: int) -> None:
         nonlocal last_live, last_durable
+        note(done, total)
         now = time.monotonic()
         if now - last_live >= LIVE_INTERVAL or done == total:
             last_live = now
