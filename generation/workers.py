@@ -108,3 +108,8 @@ def forget_workers() -> int:
     """Remove the rows of workers unseen for a day. Returns how many."""
     removed, _ = Worker.objects.filter(seen_at__lt=Now() - KEPT).delete()
     return removed
+
+
+def memory(used: int | None, total: int | None) -> str:
+    """MiB used of total; a dash where there is no GPU, or it does not tell."""
+    return "–" if total is None else f"{'?' if used is None else used}/{total}"
