@@ -112,8 +112,6 @@ class Reporter:
                 log.warning("the worker cannot report itself, and tries on: %s", error)
             self._is_heard = False
             return
-        finally:
-            close_old_connections()
         if not self._is_heard:
             log.info("the worker reports itself again")
         self._is_heard = True
@@ -126,6 +124,7 @@ class Reporter:
         interval = settings.WORKER_REPORT_INTERVAL.total_seconds()
         while not self._ended.is_set():
             self.report()
+            close_old_connections()
             self._ended.wait(min(PAUSE, interval))
             self._changed.wait(max(0.0, interval - PAUSE))
             self._changed.clear()
