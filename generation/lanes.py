@@ -56,6 +56,7 @@ def lanes_of(model: str, names: Sequence[str]) -> list[Lane]:
 
     Raises `UnknownLane` for a name that means no lane of the model, `DoubledLane` for two that mean the same.
     """
+    Lane(model, Tier.values[0])  # an unknown model is told as such, whatever its lanes are
     lanes: list[Lane] = []
     for name in names:
         owner, _, tier = name.rpartition(".")
