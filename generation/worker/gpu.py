@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, TypeVar
@@ -70,8 +70,8 @@ def in_use(index: int) -> int | None:
     return int(memory.used) // MIB if memory else None
 
 
-def used_by(index: int, pid: int) -> int | None:
-    """MiB of the GPU's memory that the process holds; None where the driver does not tell.
+def used_by(index: int, pids: Collection[int]) -> int | None:
+    """MiB of the GPU's memory that the processes hold together; None where none of them is known to hold any.
 
     The driver counts processes as the host does: from within a container of its own process numbers, no process
     is found.
@@ -79,10 +79,9 @@ def used_by(index: int, pid: int) -> int | None:
     nvml = _nvml()
     if nvml is None:
         return None
-    for process in _told(nvml, lambda: nvml.nvmlDeviceGetComputeRunningProcesses(_handle(nvml, index))) or ():
-        if process.pid == pid and process.usedGpuMemory is not None:
-            return int(process.usedGpuMemory) // MIB
-    return None
+    running = _told(nvml, lambda: nvml.nvmlDeviceGetComputeRunningProcesses(_handle(nvml, index))) or ()
+    held = [int(one.usedGpuMemory) for one in running if one.pid in pids and one.usedGpuMemory is not None]
+    return sum(held) // MIB if held else None
 
 
 def show_only(gpu: Gpu) -> None:

@@ -51,12 +51,13 @@ class Nvml:
     def nvmlDeviceGetMemoryInfo(self, handle: int) -> SimpleNamespace:  # noqa: N802
         if handle == 101:
             raise self.NVMLError_NotSupported("Not Supported")
-        return SimpleNamespace(total=80 * GIB, free=50 * GIB, used=30 * GIB)
+        return SimpleNamespace(total=85520809984, free=53308555264, used=32212254720)
 
     def nvmlDeviceGetComputeRunningProcesses(self, handle: int) -> list[SimpleNamespace]:  # noqa: N802
         return [
             SimpleNamespace(pid=41, usedGpuMemory=29 * GIB),
             SimpleNamespace(pid=42, usedGpuMemory=None),
+            SimpleNamespace(pid=44, usedGpuMemory=GIB),
         ]
 
 
@@ -75,7 +76,7 @@ def test_gpus_are_found_by_index_and_by_uuid(nvml: Nvml) -> None:
     assert (first.index, first.name, first.total_mib, first.used_mib) == (
         0,
         "NVIDIA H100 80GB HBM3",
-        81920,
+        81559,
         30720,
     )
     assert (second.index, second.total_mib, second.used_mib) == (1, None, None)  # it shares the main memory
@@ -87,10 +88,11 @@ def test_gpus_are_found_by_index_and_by_uuid(nvml: Nvml) -> None:
 
 
 def test_what_a_process_holds(nvml: Nvml) -> None:
-    assert gpu.used_by(0, 41) == 29 * 1024
-    assert gpu.used_by(0, 42) is None
-    assert gpu.used_by(0, 43) is None
-    assert gpu.used_by(2, 41) is None
+    assert gpu.used_by(0, {41}) == 29 * 1024
+    assert gpu.used_by(0, {40, 41, 42, 44}) == 30 * 1024
+    assert gpu.used_by(0, {42}) is None
+    assert gpu.used_by(0, {43}) is None
+    assert gpu.used_by(2, {41}) is None
 
 
 def test_an_unknown_gpu_is_told_with_those_there_are(nvml: Nvml) -> None:
@@ -98,7 +100,7 @@ def test_an_unknown_gpu_is_told_with_those_there_are(nvml: Nvml) -> None:
         gpu.find("7")
     said = str(caught.value)
     assert "no GPU 7" in said
-    assert "0 (NVIDIA H100 80GB HBM3, 81920 MiB, GPU-0b7e" in said
+    assert "0 (NVIDIA H100 80GB HBM3, 81559 MiB, GPU-0b7e" in said
     assert "1 (NVIDIA GB10, GPU-0b7e" in said
 
 
@@ -111,7 +113,7 @@ def test_what_is_started_sees_one_gpu_by_its_uuid(nvml: Nvml, monkeypatch: pytes
 def test_a_machine_whose_driver_does_not_answer_has_no_gpu(nvml: Nvml) -> None:
     nvml.has_driver = False
     assert gpu.gpus() == []
-    assert (gpu.in_use(0), gpu.used_by(0, 1)) == (None, None)
+    assert (gpu.in_use(0), gpu.used_by(0, {1})) == (None, None)
     with pytest.raises(gpu.UnknownGpu, match="has no GPU that NVIDIA's driver knows"):
         gpu.find("0")
 
