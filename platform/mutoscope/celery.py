@@ -106,7 +106,11 @@ def run_worker(
         quiet=True,
     )
 
+    asked = False
+
     def stopping(**kwargs: Any) -> None:
+        nonlocal asked
+        asked = True
         if on_stop:
             on_stop()
 
@@ -117,7 +121,7 @@ def run_worker(
     worker_shutting_down.connect(stopping)
     worker_ready.connect(ready)
     worker.start()
-    if worker.exitcode:
+    if worker.exitcode and not asked:  # Celery takes Ctrl-C for a failure; who asked it to stop does not
         raise SystemExit(worker.exitcode)
 
 
