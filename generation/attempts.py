@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
-from django.utils import timezone
+from django.db.models import Case, F, Q, QuerySet, When
+from django.db.models.functions import Now
 
 from assets.models import Asset
 from generation import tickets, transitions
@@ -23,33 +23,60 @@ class Lost(Exception):
     """The attempt no longer holds its job: cancelled, or the lease ran out. Stop, and leave no trace."""
 
 
-def renew(held: Iterable[tuple[UUID, int]]) -> None:
-    """Push the leases of all attempts in `held` (job, attempt number) into the future, where they still hold."""
-    mine = Q(pk__in=[])
-    for job_id, attempt in held:
-        mine |= transitions.held_by(attempt) & Q(pk=job_id)
-    Job.objects.filter(mine).update(lease_expires_at=timezone.now() + settings.JOB_LEASE)
+def renew(job: Job) -> bool:
+    """Push the attempt's lease into the future. Returns whether the attempt still holds the job."""
+    return bool(_held(job).update(lease_expires_at=Now() + settings.JOB_LEASE))
 
 
 def is_held(job: Job) -> bool:
     """Whether this attempt still holds the job."""
-    return Job.objects.filter(transitions.held_by(job.attempt), pk=job.pk).exists()
+    return _held(job).exists()
 
 
 def note_progress(job: Job, progress: float) -> bool:
-    """Write the share of steps done, 0 to 1. Returns whether the attempt still holds the job."""
-    held = Job.objects.filter(transitions.held_by(job.attempt), pk=job.pk)
-    return bool(held.update(progress=progress))
+    """Write the share of steps done, 0 to 1. Returns whether the attempt is still running."""
+    # A late one must not take back the 1.0 of a job that is finishing.
+    return bool(_held(job).filter(state=State.RUNNING).update(progress=progress))
 
 
-def note_engine_started(job: Job) -> None:
-    """The engine begins to work on the job now."""
-    Attempt.objects.filter(job=job, number=job.attempt).update(engine_started_at=timezone.now())
+def note_engine_started(job: Job, *, memory_plan: str, first_step: int) -> None:
+    """The engine begins to work on the job now, after the steps that a checkpoint spares it."""
+    _attempt(job).update(
+        engine_started_at=Now(),
+        memory_plan=memory_plan,
+        first_step=first_step,
+        size=job.size,
+        frames=job.frames,
+    )
 
 
-def start_finishing(job: Job, recipe: Mapping[str, Any]) -> None:
-    """All frames are made; what is left is the finish stage. Raises `Lost`."""
-    Attempt.objects.filter(job=job, number=job.attempt).update(engine_ended_at=timezone.now())
+def note_engine_ended(job: Job, *, steps: int) -> None:
+    """The engine has let go of the job, after so many steps in this attempt."""
+    _attempt(job).update(engine_ended_at=Now(), steps=steps)
+
+
+def keep_checkpoint(job: Job, name: str, step: int) -> None:
+    """The next attempt goes on after `step`, from the file `name` in the storage. Raises `Lost`."""
+    if not _held(job).update(checkpoint=name, checkpoint_step=step):
+        raise Lost
+    job.checkpoint, job.checkpoint_step = name, step
+
+
+def drop_checkpoint(job: Job) -> None:
+    """The job begins anew: its checkpoint is of no use. Raises `Lost`."""
+    keep_checkpoint(job, "", 0)
+
+
+def note_clip(job: Job, clip_id: UUID) -> None:
+    """From now on there may be files of this asset: they are waste unless this attempt succeeds. Raises `Lost`."""
+    mine = Attempt.objects.filter(number=job.attempt, job__in=_held(job))
+    if not mine.update(clip_id=clip_id):
+        raise Lost
+
+
+def start_finishing(job: Job, recipe: Mapping[str, Any], *, steps: int) -> None:
+    """All frames are made; what is left is the finish stage. May be said again. Raises `Lost`."""
+    note_engine_ended(job, steps=steps)
     moved = transitions.move(
         job.pk,
         Kind.FINISHING,
@@ -59,13 +86,31 @@ def start_finishing(job: Job, recipe: Mapping[str, Any]) -> None:
         progress=1.0,
         recipe=dict(recipe),
     )
-    if not moved:
+    # Said before, where the connection broke before the answer came.
+    if not (moved or _held(job).filter(state=State.FINISHING).exists()):
         raise Lost
 
 
-@transaction.atomic
+def _held(job: Job) -> QuerySet[Job]:
+    """The job's row, as long as this attempt holds it."""
+    return Job.objects.filter(transitions.held_by(job.attempt), pk=job.pk)
+
+
+def _attempt(job: Job) -> QuerySet[Attempt]:
+    return Attempt.objects.filter(job=job, number=job.attempt)
+
+
 def succeed(job: Job, clip: Asset) -> None:
-    """Publish the clip: the asset comes into being and the job succeeds, or neither. Raises `Lost`."""
+    """Publish the clip: the asset comes into being and the job succeeds, or neither. Raises `Lost`.
+
+    May be said again where the connection broke before the answer came.
+    """
+    if not Job.objects.filter(pk=job.pk, state=State.SUCCEEDED, output=clip.pk).exists():
+        _publish(job, clip)
+
+
+@transaction.atomic
+def _publish(job: Job, clip: Asset) -> None:
     clip.save(force_insert=True)
     moved = transitions.move(
         job.pk,
@@ -115,6 +160,8 @@ def give_back(
     code: str,
     message: str,
     *,
+    blame: str = "machine",
+    counts: bool = True,
     outcome: Attempt.Outcome = Outcome.RETURNED,
     fence: Q | None = None,
 ) -> bool:
@@ -122,7 +169,7 @@ def give_back(
 
     `fence` is the attempt's own lease unless recovery, which takes over a lease that ran out, brings another.
     """
-    if job.attempt >= settings.JOB_MAX_ATTEMPTS:
+    if counts and job.failures + 1 >= settings.JOB_MAX_ATTEMPTS:
         ending = Outcome.FAILED if outcome == Outcome.RETURNED else outcome
         return fail(job, code, f"{message} (tried {job.attempt} times)", outcome=ending, fence=fence)
     with transaction.atomic():
@@ -135,7 +182,9 @@ def give_back(
             outcome=outcome,
             message=message,
             lease_expires_at=None,
-            progress=0.0,
+            failures=F("failures") + int(counts),
+            # What a checkpoint spares the next attempt is done.
+            progress=Case(When(checkpoint="", then=0.0), default=F("progress")),
         )
         if moved:
             tickets.issue_on_commit(job.lane)

@@ -31,8 +31,7 @@ def claim(lane: Lane, worker: str) -> Job | None:
     job.state = Job.State.RUNNING
     job.lease_expires_at = now + settings.JOB_LEASE
     job.started_at = job.started_at or now
-    job.progress = 0.0
-    job.save(update_fields=["attempt", "state", "lease_expires_at", "started_at", "progress"])
+    job.save(update_fields=["attempt", "state", "lease_expires_at", "started_at"])
     Attempt.objects.create(job=job, number=job.attempt, worker=worker, claimed_at=now)
     transitions.record(job.pk, JobEvent.Kind.STARTED, job.attempt, "", at=now)
     return job

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -36,8 +37,10 @@ class Reporter:
     report: then this process gets the SIGTERM that stops any worker.
     """
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, is_draining: Callable[[], bool] = lambda: False) -> None:
+        """`is_draining` is asked with each report: a signal handler cannot tell us, it must not wait for locks."""
         self.identity = identity
+        self._was_asked_to_drain = is_draining
         self._began = time.monotonic()
         self._guard = threading.Lock()
         self._now: dict[str, Any] = {"state": State.LOADING, "step": 0, "steps": 0, "last_error": ""}
@@ -104,6 +107,8 @@ class Reporter:
 
     def report(self) -> None:
         """Write the row now, with the database's time; obey a drain that an operator asked for."""
+        if self._was_asked_to_drain() and not self._is_draining:
+            self.draining()
         try:
             self._write()
             asked = Worker.objects.exclude(drain_requested_at=None).filter(pk=self.identity.name).exists()

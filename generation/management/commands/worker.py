@@ -39,14 +39,15 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, model: str, lanes: str, gpu: str, spot: bool, name: str, **options: Any) -> None:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while the model loads; later it is Celery's
+        # Until the tickets' consumer is there, and has handlers of its own, nothing is in hand.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         worker = runtime.Runtime(_identity(model, lanes, gpu, is_spot=spot, name=name))
         try:
             worker.start()
             runtime.make_current(worker)
             queues = [str(lane) for lane in worker.identity.lanes]
             self.stdout.write(f"serving {', '.join(queues)} as {worker.name}")
-            run_worker(queues, name=worker.name.replace(":", "-"))
+            run_worker(queues, name=worker.name.replace(":", "-"), on_stop=worker.drain.ask, on_tick=worker.tick)
         except EngineError as error:
             raise CommandError(f"{model} could not be loaded: {error.message}") from error
         finally:
