@@ -74,6 +74,9 @@ web: setup  ## The web server alone (PORT=8000)
 worker: setup  ## A worker alone (MODEL=preview LANES=paid,free,batch)
 	@$(MANAGE) worker --model $(or $(MODEL),preview) --lanes $(or $(LANES),paid,free,batch)
 
+fleet: setup  ## The workers that fleet.toml wants on this host (docs/fleet.md)
+	@exec $(MANAGE) fleet up
+
 upkeep: setup  ## The process that puts right what crashes leave behind
 	@$(MANAGE) upkeep
 

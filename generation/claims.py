@@ -35,23 +35,18 @@ class Claimant:
     precision: str = ""
 
 
-def claim_for_ticket(ticket: Lane, lanes: Sequence[Lane], by: Claimant) -> Job | None:
-    """Claim for a ticket of one of the worker's lanes. One that is spent on another lane's job is put back."""
-    job = claim(lanes, by)
-    if job is not None and job.lane != str(ticket):
-        tickets.issue(str(ticket))
-    return job
-
-
-def claim(lanes: Sequence[Lane], by: Claimant) -> Job | None:
+def claim(lanes: Sequence[Lane], by: Claimant, *, ticket: Lane | None = None) -> Job | None:
     """Take the next job of the lanes, as a new attempt with a lease; None when none may be taken.
 
     Workers that claim from one lane at once come one after the other, each for some milliseconds: each gets what
-    is next after the one before, and none comes away empty while a job waits.
+    is next after the one before, and none comes away empty while a job waits. A `ticket` (of one of the lanes)
+    that was spent on another lane's job is put back.
     """
     for lane in in_turn(lanes):
         job = _claim_from(lane, by)
         if job is not None:
+            if ticket not in (None, lane):
+                tickets.issue(str(ticket))
             return job
     return None
 
@@ -128,7 +123,7 @@ def _take(lane: Lane, workspace_id: UUID, by: Claimant) -> Job | None:
     job = free.first()
     if job is None and not waiting.exists():
         flows.recount(workspace_id)
-    if job is not None and by.place and job.avoid == by.place and somebody_else_serves(str(lane), by.place):
+    if job is not None and by.place and job.avoid == by.place and somebody_else_serves(lane, by.place):
         job = free.exclude(avoid=by.place).first()
     if job is not None:
         _start(job, by)

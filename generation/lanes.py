@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from billing.tiers import Tier
 from generation import catalog
 
 
-class UnknownLane(Exception):
+class LaneError(Exception):
+    """Lanes cannot be served as they were named; the message says what there is."""
+
+
+class UnknownLane(LaneError):
     """No such model or tier, so no such queue: never one made in silence."""
+
+
+class DoubledLane(LaneError):
+    """A lane was named twice, so that the order in which to serve it is unclear."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +49,21 @@ class Lane:
 def every_lane() -> list[Lane]:
     """All lanes that the catalog makes."""
     return [Lane(model, tier) for model in catalog.models() for tier in Tier.values]
+
+
+def lanes_of(model: str, names: Sequence[str]) -> list[Lane]:
+    """The lanes of `model` that the names mean, in their order: tiers (`paid`) or full names (`preview.paid`).
+
+    Raises `UnknownLane` for a name that means no lane of the model, `DoubledLane` for two that mean the same.
+    """
+    Lane(model, Tier.values[0])  # an unknown model is told as such, whatever its lanes are
+    lanes: list[Lane] = []
+    for name in names:
+        owner, _, tier = name.rpartition(".")
+        if owner and owner != model and owner in catalog.models():
+            raise UnknownLane(f"a worker of {model} serves lanes of {model} alone, but {name!r} is {owner}'s")
+        lane = Lane.parse(name) if owner else Lane(model, tier)
+        if lane in lanes:
+            raise DoubledLane(f"a lane must be named once, but {lane} stands twice")
+        lanes.append(lane)
+    return lanes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from generation import recovery, retention
+from generation import recovery, retention, workers
 from generation.worker import runtime
 
 
@@ -26,6 +26,7 @@ def recover() -> None:
 
 @shared_task(name="generation.retain", ignore_result=True)
 def retain() -> None:
-    """Remove what nobody needs any more: checkpoints of ended jobs, files of attempts that gave no clip."""
+    """Remove what nobody needs any more: checkpoints, files that became no clip, workers long gone."""
     retention.discard_checkpoints()
     retention.discard_unpublished_clips()
+    workers.forget_workers()

@@ -11,7 +11,9 @@ from fractions import Fraction
 from math import ceil
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from mutoscope.tables import Table
 
 Positive = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
@@ -35,11 +37,7 @@ class Precision(StrEnum):
     FP8 = "fp8"
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Size(_Table):
+class Size(Table):
     """A size preset of the output."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
@@ -53,7 +51,7 @@ class Size(_Table):
         return f"{ratio.numerator}:{ratio.denominator}"
 
 
-class Frames(_Table):
+class Frames(Table):
     """Which clips are legal: frames = multiple × k + plus, at one of the given frame rates."""
 
     multiple: Positive = 1
@@ -81,7 +79,7 @@ class Frames(_Table):
         return max(steps, 1 if self.plus == 0 else 0) * self.multiple + self.plus
 
 
-class Sampling(_Table):
+class Sampling(Table):
     """Denoising: steps and guidance. Models that do not denoise have no such table."""
 
     steps: Positive
@@ -100,7 +98,7 @@ class Sampling(_Table):
         return self
 
 
-class Prompt(_Table):
+class Prompt(Table):
     """What the model does with words."""
 
     use: Literal["required", "optional", "ignored"]
@@ -108,7 +106,7 @@ class Prompt(_Table):
     hint: str = ""
 
 
-class Memory(_Table):
+class Memory(Table):
     """GPU memory that one size needs at one precision."""
 
     size: str
@@ -117,7 +115,7 @@ class Memory(_Table):
     measured: bool = False
 
 
-class Weights(_Table):
+class Weights(Table):
     """Where the weights come from, pinned."""
 
     huggingface: str
@@ -126,7 +124,7 @@ class Weights(_Table):
     gib: PositiveFloat
 
 
-class Licence(_Table):
+class Licence(Table):
     """Under which conditions the model may be used."""
 
     name: Annotated[str, Field(min_length=1)]
@@ -136,7 +134,7 @@ class Licence(_Table):
     excluded_territories: list[Annotated[str, Field(pattern=r"^[A-Z]{2}$")]] = []
 
 
-class Speed(_Table):
+class Speed(Table):
     """Estimates used until this installation has measured its own."""
 
     load_seconds: Annotated[float, Field(ge=0)]
@@ -145,20 +143,20 @@ class Speed(_Table):
     seconds_per_step: Annotated[float, Field(ge=0)]
 
 
-class Supervision(_Table):
+class Supervision(Table):
     """How the engine process is watched over."""
 
     memory_growth_mib: Positive = 2048
     """Grown by so much, on the GPU or in main memory, since its first job: started again between two jobs."""
 
 
-class Price(_Table):
+class Price(Table):
     """What a finished second costs."""
 
     credits_per_second: Annotated[int, Field(ge=0)]
 
 
-class Model(_Table):
+class Model(Table):
     """One model that jobs can name."""
 
     slug: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=40)]

@@ -8,6 +8,11 @@ from django.db import models
 from generation.models.jobs import Job
 
 
+def place(host: str, gpu: str) -> str:
+    """Where a worker runs, the same after a restart: what a job avoids that failed there."""
+    return f"{host}/{gpu or 'cpu'}"
+
+
 class Worker(models.Model):
     """One `manage.py worker` process, as it last reported itself. A row not renewed is a worker gone."""
 
@@ -21,7 +26,7 @@ class Worker(models.Model):
     name = models.CharField(max_length=120, primary_key=True)
     host = models.CharField(max_length=80)
     pid = models.PositiveIntegerField()
-    gpu = models.CharField(max_length=20, blank=True, help_text="Index or UUID on its host; empty is no GPU.")
+    gpu = models.CharField(max_length=20, blank=True, help_text="Index on its host; empty is no GPU.")
     gpu_name = models.CharField(max_length=80, blank=True)
     vram_total_mib = models.PositiveIntegerField(null=True, blank=True)
     vram_used_mib = models.PositiveIntegerField(null=True, blank=True)
@@ -39,6 +44,9 @@ class Worker(models.Model):
     started_at = models.DateTimeField()
     last_claim_at = models.DateTimeField(null=True, blank=True)
     seen_at = models.DateTimeField()
+    drain_requested_at = models.DateTimeField(
+        null=True, blank=True, help_text="A standing order to stop, until an operator lifts it."
+    )
 
     class Meta:
         ordering = ["host", "gpu", "name"]
@@ -49,8 +57,8 @@ class Worker(models.Model):
 
     @property
     def place(self) -> str:
-        """Where it runs, the same after a restart: what a job avoids that failed there."""
-        return f"{self.host}/{self.gpu or 'cpu'}"
+        """Host and GPU, the same after a restart."""
+        return place(self.host, self.gpu)
 
 
 class Pace(models.Model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import timedelta
 from typing import Any
 
@@ -274,6 +275,10 @@ TIER_DEADLINES = {
 
 # --- Workers -------------------------------------------------------------------------------------------------
 
+WORKER_HOST = env.str("WORKER_HOST", default=socket.gethostname())
+"""What this machine is called: in `fleet.toml`, in the list of workers, in what a failed job avoids."""
+FLEET_FILE = env.str("FLEET_FILE", default=str(BASE_DIR / "fleet.toml"))
+"""Which workers run where, for `manage.py fleet`."""
 WORKER_GRACE = seconds("WORKER_GRACE_SECONDS", default=25.0)
 """From SIGTERM on: a job that cannot end within this time is checkpointed and given back."""
 WORKER_REPORT_INTERVAL = seconds("WORKER_REPORT_SECONDS", default=5.0)

@@ -7,10 +7,8 @@ Kubernetes instead, with the same commands.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -19,9 +17,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from mutoscope import supervise
 from mutoscope.env import BASE_DIR, VAR_DIR
+from mutoscope.supervise import log_path
 
 HOST = "127.0.0.1"
 START_TIMEOUT = 60.0
@@ -50,32 +49,16 @@ class Stack:
             if process.poll() is not None:
                 raise StackError(
                     f"the {name} process ended by itself (exit code {process.returncode}); "
-                    f"the reason is at the end of {_log_path(name)}."
+                    f"the reason is at the end of {log_path(name)}."
                 )
 
     def start(self, name: str, *arguments: str) -> None:
         """Start `manage.py` with the arguments; what it says goes to `var/log/NAME.log`."""
-        with _log_path(name).open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                [sys.executable, str(BASE_DIR / "manage.py"), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=BASE_DIR,
-                env={**os.environ, "PUBLIC_URL": self.url, "PYTHONUNBUFFERED": "1"},
-                start_new_session=True,  # Ctrl-C is ours to pass on, in order
-                preexec_fn=_end_with_parent,  # noqa: PLW1509  this process has one thread
-            )
+        self.processes[name] = supervise.launch(name, *arguments, environment={"PUBLIC_URL": self.url})
 
     def stop(self) -> None:
         """End all processes, politely at first, and with each whatever it has started itself."""
-        for process in self.processes.values():
-            process.terminate()
-        deadline = time.monotonic() + STOP_TIMEOUT
-        for process in self.processes.values():
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.1, deadline - time.monotonic()))
-            _kill_group(process)
+        supervise.stop(self.processes.values(), patience=STOP_TIMEOUT)
 
 
 @contextlib.contextmanager
@@ -133,7 +116,7 @@ def address_is_free(host: str, port: int) -> bool:
 
 def _manage(*arguments: str) -> None:
     """Run a command to its end. Raises `StackError` with where its output is."""
-    log = _log_path("setup")
+    log = log_path("setup")
     with log.open("ab") as output:
         done = subprocess.run(
             [sys.executable, str(BASE_DIR / "manage.py"), *arguments],
@@ -153,30 +136,4 @@ def _wait_until_healthy(stack: Stack) -> None:
         ):
             return
         time.sleep(0.05)
-    raise StackError(f"the web server did not answer within {START_TIMEOUT:.0f} s; see {_log_path('web')}.")
-
-
-def _log_path(name: str) -> Path:
-    folder = VAR_DIR / "log"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{name}.log"
-
-
-def _kill_group(leader: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of a process and of those that it started, and wait until they are gone.
-
-    A worker that is stopped while its engine is only just starting cannot take it along.
-    """
-    deadline = time.monotonic() + 2
-    with contextlib.suppress(ProcessLookupError):
-        while time.monotonic() < deadline:
-            os.killpg(leader.pid, signal.SIGKILL)
-            leader.poll()  # a dead leader that nobody has asked after still counts
-            time.sleep(0.02)
-
-
-def _end_with_parent() -> None:
-    """Have the kernel end this process when the one that started it is gone (Linux; elsewhere nothing)."""
-    if sys.platform == "linux":
-        set_parent_death_signal = 1
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
+    raise StackError(f"the web server did not answer within {START_TIMEOUT:.0f} s; see {log_path('web')}.")

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from billing.models import Plan
 from generation import attempts, control, flows, recovery, services
-from generation.claims import Claimant, claim, claim_for_ticket, in_turn
+from generation.claims import Claimant, claim, in_turn
 from generation.engines.base import EngineError
 from generation.errors import AlreadyEnded
 from generation.lanes import Lane
@@ -124,10 +124,10 @@ def test_a_ticket_spent_on_another_lane_is_put_back(access: Access) -> None:
     paid, free = submit(access), submit(access, tier="free")
     with redis.Redis.from_url(settings.REDIS_URL) as client:
         client.flushdb()  # the free ticket is taken first
-        assert claim_for_ticket(FREE, EVERY, Claimant("w")) == paid
+        assert claim(EVERY, Claimant("w"), ticket=FREE) == paid
         assert (client.llen("still.free"), client.llen("still.paid")) == (1, 0)
-        assert claim_for_ticket(FREE, EVERY, Claimant("w")) == free
-        assert claim_for_ticket(PAID, EVERY, Claimant("w")) is None
+        assert claim(EVERY, Claimant("w"), ticket=FREE) == free
+        assert claim(EVERY, Claimant("w"), ticket=PAID) is None
         assert (client.llen("still.free"), client.llen("still.paid")) == (1, 0)
 
 

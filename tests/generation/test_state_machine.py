@@ -102,18 +102,19 @@ class JobsMachine(RuleBasedStateMachine):
     @rule(copy=copies)
     def renew(self, copy: Job) -> None:
         held = self.holds(copy)
-        attempts.renew([(copy.pk, copy.attempt)])
+        assert attempts.renew(copy) == held
         assert attempts.is_held(copy) == held
 
     @rule(copy=copies, progress=st.floats(0, 1))
     def progress(self, copy: Job, progress: float) -> None:
-        assert attempts.note_progress(copy, progress) == self.holds(copy)
+        runs = self.holds(copy) and Job.objects.get(pk=copy.pk).state == "running"
+        assert attempts.note_progress(copy, progress) == runs
 
     @rule(copy=copies)
     def frames_made(self, copy: Job) -> None:
         may = self.holds(copy) and Job.objects.get(pk=copy.pk).state == "running"
         try:
-            attempts.start_finishing(copy, {})
+            attempts.start_finishing(copy, {}, steps=8)
             assert may
         except attempts.Lost:
             assert not may

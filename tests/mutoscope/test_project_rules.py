@@ -18,7 +18,10 @@ from django.template.loader import get_template
 from tests.conftest import BASE_DIR
 
 TESTS = BASE_DIR / "tests"
-OUR_APPS = {"mutoscope", "generation", "assets", "billing", "mutoscope.accounts", "mutoscope.dashboard"}
+OUR_APPS = {
+    "mutoscope", "generation", "assets", "billing",
+    "mutoscope.accounts", "mutoscope.dashboard", "mutoscope.operations",
+}  # fmt: skip
 HEAVY = ["torch", "diffusers", "transformers", "numpy", "cv2"]
 
 
@@ -52,7 +55,7 @@ def test_only_engines_load_what_is_heavy(module: str) -> None:
 
 def test_every_command_of_ours_has_a_test() -> None:
     ours = {name for name, app in get_commands().items() if app in OUR_APPS}
-    assert {"demo", "up", "web", "upkeep", "worker"} <= ours
+    assert {"demo", "fleet", "up", "web", "upkeep", "worker"} <= ours
     tests = "\n".join(path.read_text() for path in TESTS.rglob("test_*.py") if path != Path(__file__))
     for name in ours:
         assert re.search(rf'\((?:home, )?"{name}"', tests), f"no test runs `manage.py {name}`"

@@ -1,17 +1,24 @@
-"""`manage.py worker --model preview --lanes paid,free,batch`: serve a model's lanes on this machine."""
+"""`manage.py worker --model wan2.2-i2v --lanes paid,free --gpu 0`: serve a model's lanes on this machine."""
 
 from __future__ import annotations
 
+import re
+import signal
+import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from billing.tiers import Tier
+from generation import workers
 from generation.catalog import CatalogError
 from generation.engines.base import EngineError
-from generation.lanes import Lane, UnknownLane
-from generation.worker import runtime
+from generation.lanes import LaneError, lanes_of
+from generation.worker import gpu as gpus
+from generation.worker import identity, runtime
 from mutoscope.celery import run_worker
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
 
 
 class Command(BaseCommand):
@@ -23,23 +30,43 @@ class Command(BaseCommand):
         parser.add_argument(
             "--lanes",
             default=",".join(Tier.values),
-            help="tiers to serve, in the order they are looked at (default: %(default)s)",
+            help="tiers (paid) or lanes (MODEL.paid) to serve, in this order (default: %(default)s)",
+        )
+        parser.add_argument("--gpu", default="", help="index or UUID of the GPU to use, as nvidia-smi lists them")
+        parser.add_argument("--spot", action="store_true", help="this machine may be taken away at short notice")
+        parser.add_argument(
+            "--name", default="", help="a name that stays the same after a restart, once on this host"
         )
 
-    def handle(self, *, model: str, lanes: str, **options: Any) -> None:
-        try:
-            served = [Lane(model, tier.strip()) for tier in lanes.split(",")]
-        except (UnknownLane, CatalogError) as error:
-            raise CommandError(str(error)) from error
-        worker = runtime.Runtime(model, served)
+    def handle(self, *, model: str, lanes: str, gpu: str, spot: bool, name: str, **options: Any) -> None:
+        # Until the tickets' consumer is there, and has handlers of its own, nothing is in hand.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        worker = runtime.Runtime(_identity(model, lanes, gpu, is_spot=spot, name=name))
         try:
             worker.start()
+            runtime.make_current(worker)
+            queues = [str(lane) for lane in worker.identity.lanes]
+            self.stdout.write(f"serving {', '.join(queues)} as {worker.name}")
+            run_worker(queues, name=worker.name.replace(":", "-"), on_stop=worker.drain.ask, on_tick=worker.tick)
         except EngineError as error:
             raise CommandError(f"{model} could not be loaded: {error.message}") from error
-        runtime.make_current(worker)
-        queues = [str(lane) for lane in served]
-        self.stdout.write(f"serving {', '.join(queues)} as {worker.name}")
-        try:
-            run_worker(queues, name=worker.name.replace(":", "-"))
         finally:
             worker.stop()
+
+
+def _identity(model: str, lanes: str, gpu: str, *, is_spot: bool, name: str) -> identity.Identity:
+    """Who this worker is to be; from then on the processes it starts see its GPU alone. Raises CommandError."""
+    if name and not NAME.fullmatch(name):
+        raise CommandError(
+            f"--name must be up to 50 letters, digits, dots, dashes and underscores, but is {name!r}"
+        )
+    try:
+        served = lanes_of(model, [lane.strip() for lane in lanes.split(",")])
+        card = gpus.find(gpu) if gpu else None
+        who = identity.of_this_process(served, gpu=card, is_spot=is_spot, name=name)
+        workers.check_name(who.name, who.host)
+    except (LaneError, CatalogError, gpus.UnknownGpu, workers.NameRefused) as error:
+        raise CommandError(str(error)) from error
+    if card:
+        gpus.show_only(card)
+    return who

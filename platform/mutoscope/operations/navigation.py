@@ -16,6 +16,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 _link("Jobs", "movie", "generation_job"),
                 _link("Lanes", "low_priority", "generation_pause"),
+                _link("Workers", "memory", "generation_worker"),
             ],
         },
         {"title": "Library", "items": [_link("Assets", "photo_library", "assets_asset")]},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +20,10 @@ from assets.services import upload
 from billing.models import Plan
 from billing.services import subscribe
 from generation import attempts
+from generation.lanes import Lane
+from generation.models import Worker
+from generation.worker.identity import of_this_process
+from generation.worker.report import Reporter
 from mutoscope.accounts.models import ApiKey, User
 from mutoscope.accounts.selectors import access_by_session
 from mutoscope.accounts.services import create_api_key, create_workspace
@@ -54,7 +59,11 @@ def populate(number: int) -> None:
     assert access is not None
     done = finishing(access)
     attempts.succeed(done, unsaved_clip(done))
-    submit(access, upload(access, picture_file()))
+    job = submit(access, upload(access, picture_file()))
+    worker = Reporter(of_this_process([Lane("still", "paid")], name=f"w{number}"))
+    worker.working(job)
+    worker.step(3, 8)
+    worker.report()
 
 
 @pytest.fixture
@@ -164,3 +173,21 @@ def test_operators_make_users_who_can_sign_in(operator: Client) -> None:
     assert response.status_code == 302, response.content.decode()[:3000]
     dora = User.objects.get_by_natural_key("dora@example.org")
     assert dora.check_password("correct horse battery")
+
+
+def test_operators_drain_workers_and_take_it_back(operator: Client, rows: Callable[[int], None]) -> None:
+    rows(2)
+    first, second = Worker.objects.order_by("name")
+    html = operator.get(address(Worker, "changelist")).content.decode()
+    assert "3/8" in html
+    Worker.objects.filter(pk=second.pk).update(seen_at=first.seen_at - timedelta(hours=1))
+    html = operator.get(address(Worker, "changelist")).content.decode()
+    assert html.count("gone") == 1
+
+    for action, drained in (("drain", [True, False]), ("undo_drain", [False, False])):
+        chosen = {"action": action, "_selected_action": [first.pk]}
+        answer = operator.post(address(Worker, "changelist"), chosen, follow=True)
+        assert answer.status_code == 200
+        assert "1 running workers are asked" in answer.content.decode() or action == "undo_drain"
+        assert [row.drain_requested_at is not None for row in Worker.objects.order_by("name")] == drained
+    assert operator.post(address(Worker, "change", first.pk), {"state": "idle"}).status_code == 403
