@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from generation import recovery
+from generation import pace, recovery
 from generation.worker import runtime
 
 
@@ -19,3 +19,9 @@ def recover() -> None:
     """Return lost jobs to their lanes and reissue missing tickets."""
     recovery.return_lost_jobs()
     recovery.reissue_tickets()
+
+
+@shared_task(name="generation.measure_pace", ignore_result=True)
+def measure_pace() -> None:
+    """Renew the seconds per step that ETAs go by."""
+    pace.measure()
