@@ -1,15 +1,15 @@
 """When a job will start and end, and what it waits for: what the API, the pages and the streams tell.
 
-The place in the line is counted in the claim's own order (`generation.positions`). The times come from a rehearsal
-of the claims to come (`generation.rehearsal`) at the measured pace (`generation.pace`), in a handful of queries for
-however many jobs.
+The place in the line is counted in the claim's own order (`generation.positions`). The times come from a
+rehearsal of the claims to come (`generation.rehearsal`) at the measured pace (`generation.pace`), in a handful of
+queries for however many jobs.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import fmean
 from typing import Any
@@ -189,25 +189,26 @@ class _Line:
         if place is None:  # claimed a moment ago
             return Outlook(now)
         flow = self.flows.get(place.flow_id)
-        told = {
-            "position": place.ahead + 1,
-            "throttled": place.throttled,
-            "limit": flow["concurrent_jobs"] if flow else None,
-            "pause": self._pause(job.lane),
-            "no_worker": job.lane not in self.served,
-        }
-        if told["pause"] or told["no_worker"]:
-            return Outlook(now, **told)
+        told = Outlook(
+            now,
+            position=place.ahead + 1,
+            throttled=place.throttled,
+            limit=flow["concurrent_jobs"] if flow else None,
+            pause=self._pause(job.lane),
+            no_worker=job.lane not in self.served,
+        )
+        if told.pause or told.no_worker:
+            return told
         starts = _with_range(self._start(job, place))
-        return Outlook(now, **told, starts_in=starts, ends_in=starts + self._duration(job))
+        return replace(told, starts_in=starts, ends_in=starts + self._duration(job))
 
     def _start(self, job: Job, place: Place) -> float:
         """Seconds until the job is claimed."""
-        starts = self.play.starts.get(place.flow_id, [])
+        starts: list[float] = self.play.starts.get(place.flow_id, [])
         if len(starts) > place.before:
             return starts[place.before]
         earlier = {lane for crew in self.crews if job.lane in crew.lanes for lane in _before(job.lane, crew.lanes)}
-        ahead = Flow.objects.filter(lane__in=earlier).aggregate(work=Sum("waiting_ms", default=0))["work"]
+        ahead: int = Flow.objects.filter(lane__in=earlier).aggregate(work=Sum("waiting_ms", default=0))["work"]
         left = max(0.0, (place.work_ms + ahead) / 1000 - self.play.work)
         if self.play.until:
             return self.play.until * (1 + left / self.play.work)

@@ -85,7 +85,7 @@ class Rehearsal:
         *,
         finish: float = 0.0,
     ) -> None:
-        """`releases` says when running jobs end, and whose; `finish` is what a job holds after its worker is free."""
+        """`releases` says when running jobs end, and whose; `finish` is how long a job outlasts the engine."""
         self._promises, self._clocks, self._finish = promises, defaultdict(float, clocks), finish
         self._holdings = {workspace: Holding(limit) for workspace, limit in limits.items()}
         self._releases: list[tuple[float, int, object]] = []

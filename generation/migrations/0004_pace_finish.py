@@ -4,20 +4,21 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('generation', '0003_jobs_join_their_lanes'),
+        ("generation", "0003_jobs_join_their_lanes"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='pace',
-            name='finish',
-            field=models.FloatField(default=0.0, help_text='Seconds from the last frame to the published clip, median.'),
+            model_name="pace",
+            name="finish",
+            field=models.FloatField(
+                default=0.0, help_text="Seconds from the last frame to the published clip, median."
+            ),
         ),
         migrations.AddField(
-            model_name='pace',
-            name='finish_high',
-            field=models.FloatField(default=0.0, help_text='The same, 90th percentile.'),
+            model_name="pace",
+            name="finish_high",
+            field=models.FloatField(default=0.0, help_text="The same, 90th percentile."),
         ),
     ]

@@ -18,6 +18,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mutoscope.settings")
 UPKEEP_QUEUE = "upkeep"
 PACE_INTERVAL = 60.0
 """Seconds between measurements of how fast jobs go."""
+RETENTION_ROUNDS = 6
+"""Rounds of recovery to one of retention."""
 
 app = Celery("mutoscope")
 
@@ -63,6 +65,11 @@ def _configuration() -> dict[str, Any]:
                 "task": "generation.measure_pace",
                 "schedule": PACE_INTERVAL,
                 "options": {"queue": UPKEEP_QUEUE, "expires": PACE_INTERVAL},
+            },
+            "retain": {
+                "task": "generation.retain",
+                "schedule": every_round * RETENTION_ROUNDS,
+                "options": {"queue": UPKEEP_QUEUE, "expires": every_round * RETENTION_ROUNDS},
             },
         },
     }
