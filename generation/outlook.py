@@ -287,7 +287,7 @@ SELECT flow.id, flow.lane, flow.workspace_id, flow.tag, flow.weight, flow.waitin
     extract(epoch FROM statement_timestamp() - flow.oldest_at)::float8 AS waited,
     coalesce(own.concurrent_jobs, usual.concurrent_jobs) AS concurrent_jobs,
     coalesce(clock.virtual_time, 0) AS virtual_time
-FROM unnest(%(lanes)s) AS asked (lane)
+FROM unnest(%(lanes)s::varchar[]) AS asked (lane)
 CROSS JOIN LATERAL (
     (
         SELECT * FROM generation_flow
