@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -75,7 +75,9 @@ def main() -> None:
 def report(day: Day, told: Sequence[Told], costs: Sequence[float]) -> None:
     """The tables of docs/benchmarks.md."""
     known = [one for one in told if one.job.pk in day.ended]
-    print("\n| looked at | tier | looks | wait p50 s | p90 s | error p50 s | p90 s | of the wait p50 | p90 | bias | within the range | below | above |")
+    print(
+        "\n| looked at | tier | looks | wait p50 s | p90 s | error p50 s | p90 s | of the wait p50 | p90 | bias | within the range | below | above |"
+    )
     print("|---|---|---|---|---|---|---|---|---|---|---|---|---|")
     for when in ("at submission", "later"):
         for tier in ("paid", "free", "batch", ""):
@@ -84,9 +86,11 @@ def report(day: Day, told: Sequence[Told], costs: Sequence[float]) -> None:
                 _row(day, when, tier or "all", some)
     positions = [error for one in known if (error := _position_error(day, one)) is not None]
     waits = [one for one in known if one.outlook.position]
-    print(f"\nPosition: {len(positions)} told, off by (p50, p90, mean): "
-          f"{_p(positions, 50):.0f}, {_p(positions, 90):.0f}, {statistics.fmean(positions):.2f}; "
-          f"longest line {max(one.outlook.position or 0 for one in waits)}")
+    print(
+        f"\nPosition: {len(positions)} told, off by (p50, p90, mean): "
+        f"{_p(positions, 50):.0f}, {_p(positions, 90):.0f}, {statistics.fmean(positions):.2f}; "
+        f"longest line {max(one.outlook.position or 0 for one in waits)}"
+    )
     print(f"One outlook: p50 {_p(costs, 50) * 1e3:.1f} ms, p99 {_p(costs, 99) * 1e3:.1f} ms")
 
 

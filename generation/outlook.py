@@ -86,16 +86,12 @@ def outlooks(jobs: Iterable[Job]) -> dict[UUID, Outlook]:
     if not active:
         return {}
     now = database_time()
-    queued = [job for job in active if job.state == State.QUEUED]
     found = {job.pk: Outlook(now) for job in active if job.state == State.SCHEDULED}
-    if len(queued) + len(found) < len(active) or queued:
-        models = {job.model for job in active}
-        hands = _Hands(now, Paces.of_models(models))
-        for job in active:
-            if job.state in Job.HELD:
-                found[job.pk] = Outlook(now, ends_in=hands.end_of(job))
-        if queued:
-            found |= _of_queued(queued, hands)
+    rest = [job for job in active if job.state != State.SCHEDULED]
+    if rest:
+        hands = _Hands(now, Paces.of_models({job.model for job in rest}))
+        found |= {job.pk: Outlook(now, ends_in=hands.end_of(job)) for job in rest if job.state in Job.HELD}
+        found |= _of_queued([job for job in rest if job.state == State.QUEUED], hands)
     return found
 
 
@@ -151,6 +147,8 @@ def _less(span: Span, seconds: float) -> Span:
 
 
 def _of_queued(jobs: Sequence[Job], hands: _Hands) -> dict[UUID, Outlook]:
+    if not jobs:
+        return {}
     where = places([job.pk for job in jobs])
     pauses = {pause.scope: pause for pause in Pause.objects.all()}
     by_model: defaultdict[str, list[Job]] = defaultdict(list)
