@@ -43,7 +43,7 @@ BASE_PIXEL_FRAMES = 832 * 480 * 33
 JITTER = 0.08
 FINISH = 6.0
 RETURNED, FAILED, CANCELLED = 0.02, 0.005, 0.02
-"""Shares of attempts that the machine's fault ends, of jobs that their input's does, of jobs cancelled in the line."""
+"""Shares of attempts that the machine's fault ends, or the input's; of jobs that are cancelled in the line."""
 FLEET = [
     ("quick-a", "day-quick", ("paid",), "card", 1.0),
     ("quick-b", "day-quick", ("paid", "free", "batch"), "card", 1.0),
@@ -134,7 +134,7 @@ class Day:
 
     def _people(self) -> None:
         for number in range(FREE_WORKSPACES + STUDIO_WORKSPACES):
-            user = User.objects.create(email=f"{self.seed}-{number}@eta.example", password="!")
+            user = User.objects.create(email=f"{self.seed}-{number}@eta.example", password="!")  # noqa: S106  nobody signs in
             workspace = create_workspace(user, f"{number}")
             studio = number >= FREE_WORKSPACES
             if studio:

@@ -76,9 +76,11 @@ def report(day: Day, told: Sequence[Told], costs: Sequence[float]) -> None:
     """The tables of docs/benchmarks.md."""
     known = [one for one in told if one.job.pk in day.ended]
     print(
-        "\n| looked at | tier | looks | wait p50 s | p90 s | error p50 s | p90 s | of the wait p50 | p90 | bias | within the range | below | above |"
+        "\n| looked at | tier | looks | remaining p50 s | p90 s | error p50 s | p90 s | as a share p50 | p90",
+        end="",
     )
-    print("|---|---|---|---|---|---|---|---|---|---|---|---|---|")
+    print(" | bias | within the range | earlier | later |")
+    print(f"|{'---|' * 13}")
     for when in ("at submission", "later"):
         for tier in ("paid", "free", "batch", ""):
             some = [one for one in known if one.when == when and one.job.tier.startswith(tier)]

@@ -196,9 +196,9 @@ def test_a_bad_cursor_leads_nowhere(api: APIClient, access: Access, cursor: str)
         is_problem(response, 404, "not_found")
 
 
-@pytest.mark.parametrize("path", [JOBS, "/api/v1/assets"])
+@pytest.mark.parametrize(("path", "most"), [(JOBS, 10), ("/api/v1/assets", 3)])
 def test_lists_cost_the_same_however_long(
-    api: APIClient, access: Access, path: str, django_assert_num_queries: Callable[..., Any]
+    api: APIClient, access: Access, path: str, most: int, django_assert_num_queries: Callable[..., Any]
 ) -> None:
     def fill() -> None:
         for _ in range(3):
@@ -207,7 +207,7 @@ def test_lists_cost_the_same_however_long(
             attempts.succeed(job, unsaved_clip(job))
 
     def queries() -> int:
-        with django_assert_num_queries(3, exact=False) as counted:
+        with django_assert_num_queries(most, exact=False) as counted:
             api.get(f"{path}?limit=100")
         return len(counted)
 
