@@ -236,6 +236,7 @@ class Day:
 
     def _measure(self) -> None:
         pace.measure()
+        pace.measure_arrivals()
         if self.now < DAY:
             self.at(self.now + MEASURE_EVERY, self._measure)
 

@@ -20,16 +20,18 @@ from django.db import connection
 from django.db.models import F, Sum
 
 from generation import catalog
-from generation.models import Attempt, Flow, Job, Pause, Worker
+from generation.models import Attempt, Flow, Job, LaneClock, Pause, Worker
 from generation.pace import Paces, Span
 from generation.positions import Place, places
-from generation.rehearsal import Crew, Play, Queue, Rehearsal
+from generation.rehearsal import Arrivals, Crew, Play, Queue, Rehearsal
 from generation.workers import alive_workers
 from mutoscope.clock import database_time
 
 CLAIMS = 400
 """Claims that a rehearsal goes through at most; who comes later is reckoned from how fast those went."""
 NEVER_QUICKER, NEVER_LATER = 0.5, 1.6
+
+HOUR = 3600.0
 
 State = Job.State
 
@@ -178,7 +180,9 @@ class _Line:
         self.where, self.pauses, self.hands = where, pauses, hands
         self.served = {lane for worker in workers for lane in worker.lanes}
         self.crews = [self._crew(worker, jobs) for worker in workers]
-        self.flows = _flows(sorted(self.served | {job.lane for job in jobs}))
+        lanes = sorted(self.served | {job.lane for job in jobs})
+        self.flows = _flows(lanes)
+        self.clocks = {clock.lane: clock for clock in LaneClock.objects.filter(lane__in=lanes)}
         self.play = self._rehearse(jobs)
 
     def outlook(self, job: Job) -> Outlook:
@@ -208,9 +212,9 @@ class _Line:
         earlier = {lane for crew in self.crews if job.lane in crew.lanes for lane in _before(job.lane, crew.lanes)}
         ahead: int = Flow.objects.filter(lane__in=earlier).aggregate(work=Sum("waiting_ms", default=0))["work"]
         left = max(0.0, (place.work_ms + ahead) / 1000 - self.play.work)
-        if self.play.until:
+        if self.play.until and self.play.work:
             return self.play.until * (1 + left / self.play.work)
-        return left / sum(1 / crew.slowness for crew in self.crews)
+        return self.play.until + left / sum(1 / crew.slowness for crew in self.crews)
 
     def _duration(self, job: Job) -> Span:
         """From the claim to the clip, on the workers that serve the job's lane."""
@@ -255,8 +259,13 @@ class _Line:
             limits={flow["workspace_id"]: flow["concurrent_jobs"] for flow in self.flows.values()},
             releases=self.hands.releases(),
             promises={lane: _promise(lane) for lane in self.served},
-            clocks={flow["lane"]: flow["virtual_time"] for flow in self.flows.values()},
+            clocks={lane: clock.virtual_time for lane, clock in self.clocks.items()},
             finish=fmean(self.hands.paces.speed(job).finish.likely for job in jobs),
+            arrivals=[
+                Arrivals(lane, HOUR / clock.hourly_jobs, clock.hourly_ms / clock.hourly_jobs / 1000)
+                for lane, clock in self.clocks.items()
+                if clock.hourly_jobs and not self._pause(lane)
+            ],
         )
         return rehearsal.play(CLAIMS, wanted)
 
@@ -283,8 +292,7 @@ def _promise(lane: str) -> float:
 _FLOWS = """
 SELECT flow.id, flow.lane, flow.workspace_id, flow.tag, flow.weight, flow.waiting, flow.waiting_ms, flow.priority,
     extract(epoch FROM statement_timestamp() - flow.oldest_at)::float8 AS waited,
-    coalesce(own.concurrent_jobs, usual.concurrent_jobs) AS concurrent_jobs,
-    coalesce(clock.virtual_time, 0) AS virtual_time
+    coalesce(own.concurrent_jobs, usual.concurrent_jobs) AS concurrent_jobs
 FROM unnest(%(lanes)s::varchar[]) AS asked (lane)
 CROSS JOIN LATERAL (
     (
@@ -297,7 +305,6 @@ CROSS JOIN LATERAL (
         WHERE lane = asked.lane AND waiting > 0 AND throttled ORDER BY priority DESC, tag, id LIMIT %(most)s
     )
 ) AS flow
-LEFT JOIN generation_laneclock clock ON clock.lane = flow.lane
 LEFT JOIN billing_subscription subscription ON subscription.workspace_id = flow.workspace_id
 LEFT JOIN billing_plan own ON own.slug = subscription.plan_id
 LEFT JOIN billing_plan usual ON usual.is_default

@@ -18,6 +18,8 @@ SAMPLES = 50
 RECENT = "14 days"
 LOOK_BACK = 10_000
 """Attempts that one measurement looks at, whatever their kind: it must stay cheap on a busy installation."""
+ARRIVAL_HOURS = 1.0
+"""What joins a lane is expected to be as much as in this time."""
 FEW = 0.3
 """With one sample the range is at least ± 30 %; with n of them ± 30 % / √n."""
 SCALED = 1.25
@@ -70,6 +72,32 @@ def measure() -> int:
     with connection.cursor() as cursor:
         cursor.execute(_MEASURE, [RECENT, LOOK_BACK, SAMPLES])
         return int(cursor.rowcount)
+
+
+_ARRIVALS = """
+WITH free AS (
+    -- The row is the lock of the lane's claims: one that is in use is left for the next time.
+    SELECT lane FROM generation_laneclock ORDER BY lane FOR NO KEY UPDATE SKIP LOCKED
+), found AS (
+    SELECT lane, count(*) / %(hours)s AS jobs, sum(work_ms) / %(hours)s AS work_ms
+    FROM (SELECT lane, work_ms, queued_at FROM generation_job ORDER BY id DESC LIMIT %(most)s) AS recent
+    WHERE queued_at > statement_timestamp() - %(hours)s * interval '1 hour'
+    GROUP BY lane
+)
+UPDATE generation_laneclock clock
+SET hourly_jobs = coalesce(found.jobs, 0), hourly_ms = coalesce(found.work_ms, 0)
+FROM free LEFT JOIN found ON found.lane = free.lane
+WHERE clock.lane = free.lane
+"""
+
+
+def measure_arrivals() -> None:
+    """Note how much work has joined each lane of late: what may come in before those who wait now.
+
+    Safe to run twice at once, and when late.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_ARRIVALS, {"hours": ARRIVAL_HOURS, "most": LOOK_BACK})
 
 
 class Shaped(Protocol):

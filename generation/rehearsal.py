@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 
 @dataclass(slots=True)
@@ -50,6 +51,17 @@ class Queue:
         return -self.waited * (self.waiting - self.taken) / self.waiting
 
 
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """What joins a lane while the others wait: jobs of workspaces that had none waiting, at even intervals."""
+
+    lane: str
+    every: float
+    """Seconds between them."""
+    work: float
+    """Seconds of work in each."""
+
+
 @dataclass(slots=True)
 class Holding:
     """A workspace: how many jobs it may run at once, and how many it runs."""
@@ -68,7 +80,7 @@ class Play:
     until: float = 0.0
     """How far ahead it looked."""
     work: float = 0.0
-    """Seconds of work that were begun by then, in all lanes."""
+    """Seconds of work that were begun by then, in all lanes, without what arrived meanwhile."""
 
 
 class Rehearsal:
@@ -84,6 +96,7 @@ class Rehearsal:
         clocks: Mapping[str, float],
         *,
         finish: float = 0.0,
+        arrivals: Iterable[Arrivals] = (),
     ) -> None:
         """`releases` says when running jobs end, and whose; `finish` is how long a job outlasts the engine."""
         self._promises, self._clocks, self._finish = promises, defaultdict(float, clocks), finish
@@ -101,17 +114,23 @@ class Rehearsal:
         self._ready: set[int] = set()
         for queue in queues:
             self._offer(queue)
+        self._arriving = [(arrivals.every / 2, number, arrivals) for number, arrivals in enumerate(arrivals)]
+        heapq.heapify(self._arriving)
 
     def play(self, claims: int, wanted: Mapping[int, int]) -> Play:
         """Go through so many claims at most, or until every flow in `wanted` has begun so many jobs."""
         play = Play(defaultdict(list))
         missing = {flow: jobs for flow, jobs in wanted.items() if jobs}
         idle: list[tuple[float, int, Crew]] = []
-        while claims and missing and (self._free or (idle and self._releases)):
-            if not self._free or (self._releases and self._releases[0][0] <= self._free[0][0]):
-                now = self._release()
+        while claims and missing and (self._free or (idle and (self._releases or self._arriving))):
+            news = min(_first(self._releases), _first(self._arriving))
+            if news <= _first(self._free):
+                if news == _first(self._arriving):
+                    self._arrive()
+                else:
+                    self._release()
                 for _, number, crew in idle:  # whoever found nothing looks again
-                    heapq.heappush(self._free, (max(now, crew.free_at), number, crew))
+                    heapq.heappush(self._free, (max(news, crew.free_at), number, crew))
                 idle.clear()
                 continue
             now, number, crew = heapq.heappop(self._free)
@@ -120,10 +139,12 @@ class Rehearsal:
                 idle.append((now, number, crew))
                 continue
             claims -= 1
-            play.starts[queue.id].append(now)
-            play.until, play.work = now, play.work + queue.work
-            if missing.get(queue.id) == len(play.starts[queue.id]):
-                del missing[queue.id]
+            play.until = now
+            if queue.id > 0:
+                play.starts[queue.id].append(now)
+                play.work += queue.work
+                if missing.get(queue.id) == len(play.starts[queue.id]):
+                    del missing[queue.id]
             crew.free_at = now + queue.work * crew.slowness
             heapq.heappush(self._free, (crew.free_at, number, crew))
             self._take(queue, crew.free_at + self._finish)
@@ -182,13 +203,37 @@ class Rehearsal:
         self._count += 1
         heapq.heappush(self._releases, (at, self._count, workspace))
 
-    def _release(self) -> float:
-        """The next running job ends: its workspace may run another. Returns when."""
-        at, _, workspace = heapq.heappop(self._releases)
+    def _release(self) -> None:
+        """The next running job ends: its workspace may run another."""
+        _, _, workspace = heapq.heappop(self._releases)
         holding = self._holdings[workspace]
         holding.running -= 1
         held_back, holding.held_back = holding.held_back, []
         for queue in held_back:  # as if from idleness
             queue.tag = max(queue.tag, self._clocks[queue.lane])
             self._offer(queue)
-        return at
+
+    def _arrive(self) -> None:
+        """A job joins a lane, of a workspace that nothing else is known of: its id is negative."""
+        at, number, arrivals = heapq.heappop(self._arriving)
+        heapq.heappush(self._arriving, (at + arrivals.every, number, arrivals))
+        self._count += 1
+        self._holdings[-self._count] = Holding(1)
+        self._offer(
+            Queue(
+                id=-self._count,
+                lane=arrivals.lane,
+                workspace=-self._count,
+                tag=self._clocks[arrivals.lane],
+                weight=1,
+                waiting=1,
+                work=arrivals.work,
+                priority=0,
+                waited=-at,
+            )
+        )
+
+
+def _first(events: Sequence[tuple[float, int, object]]) -> float:
+    """When the first of them happens; never where there is none."""
+    return events[0][0] if events else inf
