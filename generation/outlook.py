@@ -27,11 +27,13 @@ from generation.rehearsal import Arrivals, Crew, Play, Queue, Rehearsal
 from generation.workers import alive_workers
 from mutoscope.clock import database_time
 
-CLAIMS = 400
+CLAIMS = 250
 """Claims that a rehearsal goes through at most; who comes later is reckoned from how fast those went."""
 NEVER_QUICKER, NEVER_LATER = 0.5, 1.6
 
 HOUR = 3600.0
+RUSH = 0.75
+"""What joins the lanes is taken to keep at most this share of the workers busy: more does not last for long."""
 
 State = Job.State
 
@@ -261,13 +263,22 @@ class _Line:
             promises={lane: _promise(lane) for lane in self.served},
             clocks={lane: clock.virtual_time for lane, clock in self.clocks.items()},
             finish=fmean(self.hands.paces.speed(job).finish.likely for job in jobs),
-            arrivals=[
-                Arrivals(lane, HOUR / clock.hourly_jobs, clock.hourly_ms / clock.hourly_jobs / 1000)
-                for lane, clock in self.clocks.items()
-                if clock.hourly_jobs and not self._pause(lane)
-            ],
+            arrivals=self._arrivals(),
         )
         return rehearsal.play(CLAIMS, wanted)
+
+    def _arrivals(self) -> list[Arrivals]:
+        joining = [clock for clock in self.clocks.values() if clock.hourly_jobs and not self._pause(clock.lane)]
+        capacity = sum(1000 * HOUR / crew.slowness for crew in self.crews)
+        rush = sum(clock.hourly_ms for clock in joining) / max(1.0, capacity * RUSH)
+        return [
+            Arrivals(
+                clock.lane,
+                every=HOUR / clock.hourly_jobs * max(1.0, rush),
+                work=clock.hourly_ms / clock.hourly_jobs / 1000,
+            )
+            for clock in joining
+        ]
 
     def _pause(self, lane: str) -> Pause | None:
         for scope in (Pause.EVERYTHING, lane.rpartition(".")[0], lane):

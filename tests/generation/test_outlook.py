@@ -217,10 +217,10 @@ def test_arrivals_are_measured(mine: Workspace) -> None:
     LaneClock.objects.create(lane="still.paid")
     LaneClock.objects.create(lane="still.free", hourly_jobs=7, hourly_ms=7)
     line(mine, 3)
-    Job.objects.filter(pk=line(mine)[0].pk).update(queued_at=timezone.now() - timedelta(hours=2))
+    Job.objects.filter(pk=line(mine)[0].pk).update(queued_at=timezone.now() - timedelta(hours=5))
     pace.measure_arrivals()
     found = {clock.lane: (clock.hourly_jobs, clock.hourly_ms) for clock in LaneClock.objects.all()}
-    assert found == {"still.paid": (3, 3000), "still.free": (0, 0)}
+    assert found == {"still.paid": (3 / 4, 3000 / 4), "still.free": (0, 0)}
 
 
 def test_who_comes_after_the_rehearsal_is_reckoned_from_it(
