@@ -68,7 +68,7 @@ def main() -> None:
         day = Day(asked.seed, asked.load, on_submit)
         day.run()
         print(f"Seed {asked.seed}, load {asked.load:g}: {dict(day.counts)}, {time.perf_counter() - began:.0f} s")
-        print(f"Workers busy: {day.busy / day.now / len(day.machines):.0%} of {day.now / 3600:.1f} h")
+        print(f"Workers busy: {day.busy / 86400 / len(day.machines):.0%} of a day")
         report(day, told, costs)
 
 

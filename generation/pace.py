@@ -19,7 +19,7 @@ RECENT = "14 days"
 LOOK_BACK = 10_000
 """Attempts that one measurement looks at, whatever their kind: it must stay cheap on a busy installation."""
 ARRIVAL_HOURS = 4.0
-"""What joins a lane is expected to be as much as on the average of this time, in which single rushes count little."""
+"""What joins a lane is expected to be as much as on the average of this time: single rushes count little."""
 FEW = 0.3
 """With one sample the range is at least ± 30 %; with n of them ± 30 % / √n."""
 SCALED = 1.25
