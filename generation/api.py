@@ -280,8 +280,8 @@ class JobViewSet(mixins.ListModelMixin, GenericViewSet[Job]):
         responses=JobEventSerializer(many=True),
         parameters=[OpenApiParameter("after", int, description="Only events with a greater id.")],
         description="What has happened to the job so far. To be told live, use `events/stream`, which sends "
-        "server-sent events: `job` (the whole job, first of all and at every change of state), `queue` (its `queue` "
-        "and `eta`, when they change while it waits) and `progress` (`progress`, `step`, `steps`).",
+        "server-sent events: `job` (the whole job, first of all and at every change of state), `queue` (its "
+        "`queue` and `eta`, when they change while it waits) and `progress` (`progress`, `step`, `steps`).",
         filters=False,
     )
     @action(detail=True, pagination_class=None, filterset_class=None)

@@ -29,11 +29,12 @@ from mutoscope.clock import database_time
 
 CLAIMS = 250
 """Claims that a rehearsal goes through at most; who comes later is reckoned from how fast those went."""
-NEVER_QUICKER, NEVER_LATER = 0.5, 1.6
+QUICK, SLOW = 0.5, 1.6
+"""Four of five jobs that wait start within these shares of the likely time: measured by `bench.eta`."""
 
 HOUR = 3600.0
-RUSH = 0.75
-"""What joins the lanes is taken to keep at most this share of the workers busy: more does not last for long."""
+RUSH = 0.6
+"""What joins the lanes is taken to keep at most this share of a lane's workers busy: more does not last."""
 
 State = Job.State
 
@@ -269,8 +270,7 @@ class _Line:
 
     def _arrivals(self) -> list[Arrivals]:
         joining = [clock for clock in self.clocks.values() if clock.hourly_jobs and not self._pause(clock.lane)]
-        capacity = sum(1000 * HOUR / crew.slowness for crew in self.crews)
-        rush = sum(clock.hourly_ms for clock in joining) / max(1.0, capacity * RUSH)
+        rush = max((self._load(lane, joining) for lane in self.served), default=0.0) / RUSH
         return [
             Arrivals(
                 clock.lane,
@@ -280,6 +280,20 @@ class _Line:
             for clock in joining
         ]
 
+    def _load(self, lane: str, joining: Sequence[LaneClock]) -> float:
+        """The share of the lane's workers that everything keeps busy that joins the lanes they serve."""
+        own = self._capacity({lane})
+        work = sum(
+            clock.hourly_ms * self._capacity({lane, clock.lane}) / self._capacity({clock.lane})
+            for clock in joining
+            if clock.lane in self.served
+        )
+        return work / (own * 1000 * HOUR) if own else 0.0
+
+    def _capacity(self, lanes: set[str]) -> float:
+        """Seconds of work a second of the workers that serve all of the lanes."""
+        return sum(1 / crew.slowness for crew in self.crews if lanes.issubset(crew.lanes))
+
     def _pause(self, lane: str) -> Pause | None:
         for scope in (Pause.EVERYTHING, lane.rpartition(".")[0], lane):
             if scope in self.pauses:
@@ -288,7 +302,7 @@ class _Line:
 
 
 def _with_range(likely: float) -> Span:
-    return Span(likely, likely * NEVER_QUICKER, likely * NEVER_LATER)
+    return Span(likely, likely * QUICK, likely * SLOW)
 
 
 def _before(lane: str, lanes: Sequence[str]) -> Sequence[str]:
