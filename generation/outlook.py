@@ -186,6 +186,7 @@ class _Line:
         lanes = sorted(self.served | {job.lane for job in jobs})
         self.flows = _flows(lanes)
         self.clocks = {clock.lane: clock for clock in LaneClock.objects.filter(lane__in=lanes)}
+        self._higher: dict[str, int] = {}
         self.play = self._rehearse(jobs)
 
     def outlook(self, job: Job) -> Outlook:
@@ -212,12 +213,24 @@ class _Line:
         starts: list[float] = self.play.starts.get(place.flow_id, [])
         if len(starts) > place.before:
             return starts[place.before]
-        earlier = {lane for crew in self.crews if job.lane in crew.lanes for lane in _before(job.lane, crew.lanes)}
-        ahead: int = Flow.objects.filter(lane__in=earlier).aggregate(work=Sum("waiting_ms", default=0))["work"]
+        ahead = self._work_of_higher_lanes(job.lane)
         left = max(0.0, (place.work_ms + ahead) / 1000 - self.play.work)
         if self.play.until and self.play.work:
             return self.play.until * (1 + left / self.play.work)
         return self.play.until + left / sum(1 / crew.slowness for crew in self.crews)
+
+    def _work_of_higher_lanes(self, lane: str) -> int:
+        """Milliseconds of work in the lanes that the lane's workers serve before it; asked once a lane."""
+        if lane not in self._higher:
+            earlier = {
+                higher
+                for crew in self.crews
+                if lane in crew.lanes
+                for higher in crew.lanes[: crew.lanes.index(lane)]
+            }
+            waiting = Flow.objects.filter(lane__in=earlier)
+            self._higher[lane] = waiting.aggregate(work=Sum("waiting_ms", default=0))["work"]
+        return self._higher[lane]
 
     def _duration(self, job: Job) -> Span:
         """From the claim to the clip, on the workers that serve the job's lane."""
@@ -303,10 +316,6 @@ class _Line:
 
 def _with_range(likely: float) -> Span:
     return Span(likely, likely * QUICK, likely * SLOW)
-
-
-def _before(lane: str, lanes: Sequence[str]) -> Sequence[str]:
-    return lanes[: lanes.index(lane)]
 
 
 def _promise(lane: str) -> float:

@@ -235,6 +235,16 @@ def test_who_comes_after_the_rehearsal_is_reckoned_from_it(
     assert starts(jobs[10], free) == pytest.approx(exact, rel=0.3)
 
 
+def test_those_who_come_after_the_rehearsal_share_a_query(
+    mine: Workspace, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    monkeypatch.setattr(outlook, "CLAIMS", 2)
+    worker()
+    jobs = line(mine, 20, tier="free")
+    with django_assert_num_queries(9):
+        assert len(outlook.outlooks(jobs)) == 20
+
+
 def test_each_worker_has_its_own_pace(mine: Workspace) -> None:
     for _ in range(50):
         ended(mine, step=2 / 8, gpu="old card")
