@@ -1,6 +1,6 @@
 """How far off the ETAs are: a simulated day of mixed load, each job's outlook held against what became of it.
 
-`python -m bench.eta` [--seed 1] [--load 1.0] simulates the day in `var/bench/` (see `bench.day`).
+`python -m bench.eta` [--seed 1] [--load 0.25] simulates the day in `var/bench/` (see `bench.day`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Told:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--load", type=float, default=1.0)
+    options.add_argument("--load", type=float, default=0.25)
     asked = options.parse_args()
     with database_alone():
         from bench.day import Day
