@@ -18,6 +18,21 @@ if TYPE_CHECKING:
 
 
 @contextmanager
+def database_alone() -> Iterator[None]:
+    """The services with Django set up and the database migrated, and no process of the platform's."""
+    from mutoscope import embedded
+
+    with embedded.services():
+        import django
+
+        django.setup()
+        from django.core.management import call_command
+
+        call_command("migrate", verbosity=0)
+        yield
+
+
+@contextmanager
 def platform_running(port: int, models: Sequence[str] = ("null",)) -> Iterator[Stack]:
     """Services, web, upkeep, and a worker for each of the models."""
     from mutoscope import embedded

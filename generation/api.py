@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
@@ -18,6 +19,7 @@ from rest_framework.viewsets import GenericViewSet, ViewSet
 from assets.api import AssetSerializer
 from generation import catalog, selectors, services
 from generation.models import Job, JobEvent
+from generation.outlook import Outlook, outlooks
 from mutoscope.accounts.permissions import access
 from mutoscope.errors import NotFound
 
@@ -73,19 +75,59 @@ class JobErrorSerializer(serializers.Serializer[Any]):
     message = serializers.CharField(source="error_message")
 
 
+class QueueSerializer(serializers.Serializer[Outlook]):
+    """Where a queued job stands. Paused, throttled or without a worker, it keeps its place and waits."""
+
+    position = serializers.IntegerField(help_text="1 is next. Counted in the order in which jobs are started.")
+    throttled = serializers.BooleanField(
+        help_text="The workspace runs as many jobs at once as its plan lets it; it goes on when one of them ends."
+    )
+    paused = serializers.SerializerMethodField(help_text="The operator lets no jobs of its kind start just now.")
+    pause_reason = serializers.CharField(source="pause.reason", default="", help_text="Why, if it was told.")
+    no_worker = serializers.BooleanField(help_text="Nothing is running that could start it.")
+
+    def get_paused(self, outlook: Outlook) -> bool:
+        return outlook.pause is not None
+
+
+class EtaSerializer(serializers.Serializer[Outlook]):
+    """When the clip is expected, by the jobs before it and by how long such jobs have taken of late."""
+
+    starts_at = serializers.DateTimeField(allow_null=True, help_text="Null once it has started.")
+    ends_at = serializers.DateTimeField(help_text="The likely time.")
+    earliest = serializers.DateTimeField(help_text="In about four cases of five it ends between this time")
+    latest = serializers.DateTimeField(help_text="and this one.")
+
+
+class JobListSerializer(serializers.ListSerializer[Any]):
+    """Jobs whose outlooks are found all at once."""
+
+    def to_representation(self, data: Any) -> list[Any]:
+        jobs = list(data)
+        self.child.outlooks = outlooks(jobs)  # type: ignore[union-attr]
+        return super().to_representation(jobs)
+
+
 class JobSerializer(serializers.ModelSerializer[Job]):
-    """A job, complete. `output` is the clip once `state` is succeeded; `error` says why it failed."""
+    """A job, complete. `output` is the clip once `state` is succeeded; `error` says why it failed.
+
+    `queue` is null unless it is queued; `eta` is null when it has ended and when nobody can tell.
+    """
 
     picture = serializers.PrimaryKeyRelatedField[Any](read_only=True)
     output = serializers.SerializerMethodField()
     error = serializers.SerializerMethodField()
+    queue = serializers.SerializerMethodField()
+    eta = serializers.SerializerMethodField()
+    outlooks: Mapping[UUID, Outlook] | None = None
 
     class Meta:
         model = Job
+        list_serializer_class = JobListSerializer
         fields = [
             "id", "state", "progress", "model", "mode", "tier", "picture", "prompt", "negative_prompt", "size",
             "width", "height", "seconds", "fps", "frames", "steps", "guidance", "seed", "attempt", "output",
-            "error", "recipe", "not_before", "deadline", "created_at", "started_at", "ended_at",
+            "error", "queue", "eta", "recipe", "not_before", "deadline", "created_at", "started_at", "ended_at",
         ]  # fmt: skip
 
     @extend_schema_field(AssetSerializer(allow_null=True))
@@ -96,6 +138,21 @@ class JobSerializer(serializers.ModelSerializer[Job]):
     @extend_schema_field(JobErrorSerializer(allow_null=True))
     def get_error(self, job: Job) -> dict[str, str] | None:
         return dict(JobErrorSerializer(job).data) if job.state == Job.State.FAILED else None
+
+    @extend_schema_field(QueueSerializer(allow_null=True))
+    def get_queue(self, job: Job) -> dict[str, Any] | None:
+        found = self._outlook(job)
+        return dict(QueueSerializer(found).data) if found and found.position else None
+
+    @extend_schema_field(EtaSerializer(allow_null=True))
+    def get_eta(self, job: Job) -> dict[str, Any] | None:
+        found = self._outlook(job)
+        return dict(EtaSerializer(found).data) if found and found.ends_in else None
+
+    def _outlook(self, job: Job) -> Outlook | None:
+        if self.outlooks is None:
+            self.outlooks = outlooks([job])
+        return self.outlooks.get(job.pk)
 
 
 class JobRequestSerializer(serializers.Serializer[Any]):
@@ -222,7 +279,9 @@ class JobViewSet(mixins.ListModelMixin, GenericViewSet[Job]):
         operation_id="list_job_events",
         responses=JobEventSerializer(many=True),
         parameters=[OpenApiParameter("after", int, description="Only events with a greater id.")],
-        description="What has happened to the job so far. To be told live, use `events/stream`.",
+        description="What has happened to the job so far. To be told live, use `events/stream`, which sends "
+        "server-sent events: `job` (the whole job, first of all and at every change of state), `queue` (its "
+        "`queue` and `eta`, when they change while it waits) and `progress` (`progress`, `step`, `steps`).",
         filters=False,
     )
     @action(detail=True, pagination_class=None, filterset_class=None)

@@ -22,6 +22,7 @@ from generation.catalog.schema import Mode, Model, Size
 from generation.errors import AlreadyEnded, IdempotencyMismatch, InvalidJob, LimitReached
 from generation.lanes import Lane
 from generation.models import MAX_SEED, Attempt, Job, JobEvent
+from generation.pace import expected_ms
 from mutoscope.accounts.models import Workspace
 from mutoscope.accounts.selectors import Access
 from mutoscope.clock import database_time
@@ -143,7 +144,7 @@ def _fill_in(access: Access, plan: Plan, request: JobRequest) -> Job:
     _check_prompt(model, request)
     frames, sampling = model.frames.count(seconds, fps), _sampling(model, request)
     now = database_time()
-    return Job(
+    job = Job(
         workspace=access.workspace,
         created_by=access.user,
         api_key=access.key,
@@ -162,15 +163,11 @@ def _fill_in(access: Access, plan: Plan, request: JobRequest) -> Job:
         frames=frames,
         seed=_seed(request.seed),
         created_at=now,
-        work_ms=_work_ms(model, sampling.get("steps", frames)),
         **_times(request, tier, now),
         **sampling,
     )
-
-
-def _work_ms(model: Model, steps: int) -> int:
-    """Milliseconds of an engine that the job is expected to take; at least one."""
-    return max(1, round(model.speed.seconds_per_step * steps * 1000))
+    job.work_ms = expected_ms(job)
+    return job
 
 
 def _times(request: JobRequest, tier: str, now: datetime) -> dict[str, Any]:

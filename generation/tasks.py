@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from generation import recovery, retention, workers
+from generation import pace, recovery, retention, workers
 from generation.worker import runtime
 
 
@@ -22,6 +22,13 @@ def recover() -> None:
     recovery.release_scheduled_jobs()
     recovery.release_throttled_flows()
     recovery.reissue_tickets()
+
+
+@shared_task(name="generation.measure_pace", ignore_result=True)
+def measure_pace() -> None:
+    """Renew what ETAs go by: the seconds per step, and how much joins the lanes."""
+    pace.measure()
+    pace.measure_arrivals()
 
 
 @shared_task(name="generation.retain", ignore_result=True)

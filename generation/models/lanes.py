@@ -53,6 +53,8 @@ class LaneClock(models.Model):
 
     lane = models.CharField(max_length=60, primary_key=True)
     virtual_time = models.BigIntegerField(default=0)
+    hourly_jobs = models.FloatField(default=0.0, help_text="Jobs that joined it in an hour of late: for ETAs.")
+    hourly_ms = models.FloatField(default=0.0, help_text="The work in them.")
 
     def __str__(self) -> str:
         return self.lane

@@ -73,6 +73,8 @@ class Pace(models.Model):
     median = models.FloatField(help_text="Seconds per step, the engine's other work spread over the steps.")
     low = models.FloatField(help_text="10th percentile.")
     high = models.FloatField(help_text="90th percentile.")
+    finish = models.FloatField(default=0.0, help_text="Seconds from the last frame to the published clip, median.")
+    finish_high = models.FloatField(default=0.0, help_text="The same, 90th percentile.")
     measured_at = models.DateTimeField()
 
     class Meta:

@@ -124,11 +124,12 @@ async def _refused(request: Request, error: Exception) -> Response:
 @contextlib.asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     app.state.hub = Hub()
-    reader = asyncio.create_task(app.state.hub.run())
+    tasks = [asyncio.create_task(app.state.hub.run()), asyncio.create_task(app.state.hub.watch())]
     yield
-    reader.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await reader
+    for task in tasks:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
     await app.state.hub.close()
 
 

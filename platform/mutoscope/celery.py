@@ -18,6 +18,8 @@ from kombu import Queue
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mutoscope.settings")
 
 UPKEEP_QUEUE = "upkeep"
+PACE_INTERVAL = 60.0
+"""Seconds between measurements of how fast jobs go."""
 RETENTION_ROUNDS = 6
 """Rounds of recovery to one of retention."""
 TICK = 1.0
@@ -56,13 +58,18 @@ def _configuration() -> dict[str, Any]:
         # broker's visibility timeout has nothing to redeliver in the middle of a long job.
         "task_acks_late": False,
         "worker_prefetch_multiplier": 1,
-        "beat_scheduler": "celery.beat:Scheduler",  # in memory: its only entry repeats within seconds
+        "beat_scheduler": "celery.beat:Scheduler",  # in memory: its entries repeat within a minute
         "beat_schedule": {
             "recover": {
                 "task": "generation.recover",
                 "schedule": every_round,
                 # A late round is as good as none: the next one does the same work.
                 "options": {"queue": UPKEEP_QUEUE, "expires": every_round},
+            },
+            "measure_pace": {
+                "task": "generation.measure_pace",
+                "schedule": PACE_INTERVAL,
+                "options": {"queue": UPKEEP_QUEUE, "expires": PACE_INTERVAL},
             },
             "retain": {
                 "task": "generation.retain",

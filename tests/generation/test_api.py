@@ -14,11 +14,12 @@ from rest_framework.test import APIClient
 
 from assets import services as asset_services
 from assets.models import Asset
-from generation import attempts, services
+from generation import attempts, control, services
 from generation.models import Job
 from mutoscope.accounts.models import User
 from mutoscope.accounts.selectors import Access
 from tests.conftest import is_problem, picture_file
+from tests.generation.lines import worker
 from tests.generation.samples import finishing, running, submit, unsaved_clip
 
 JOBS = "/api/v1/jobs"
@@ -196,9 +197,9 @@ def test_a_bad_cursor_leads_nowhere(api: APIClient, access: Access, cursor: str)
         is_problem(response, 404, "not_found")
 
 
-@pytest.mark.parametrize("path", [JOBS, "/api/v1/assets"])
+@pytest.mark.parametrize(("path", "most"), [(JOBS, 11), ("/api/v1/assets", 3)])
 def test_lists_cost_the_same_however_long(
-    api: APIClient, access: Access, path: str, django_assert_num_queries: Callable[..., Any]
+    api: APIClient, access: Access, path: str, most: int, django_assert_num_queries: Callable[..., Any]
 ) -> None:
     def fill() -> None:
         for _ in range(3):
@@ -207,7 +208,7 @@ def test_lists_cost_the_same_however_long(
             attempts.succeed(job, unsaved_clip(job))
 
     def queries() -> int:
-        with django_assert_num_queries(3, exact=False) as counted:
+        with django_assert_num_queries(most, exact=False) as counted:
             api.get(f"{path}?limit=100")
         return len(counted)
 
@@ -252,3 +253,31 @@ def test_health(db: None, settings: Any) -> None:
 def test_moments_may_come_in_any_offset(api: APIClient) -> None:
     assert api.get(JOBS, {"created_after": "3030-02-22T13:09:02+18:10"}).json()["results"] == []
     is_problem(api.get(JOBS, {"created_after": "0001-01-01T00:00:00+10:00"}), 400, "invalid")
+
+
+def test_the_place_and_the_expected_end_are_told(api: APIClient, access: Access) -> None:
+    first, second = submit(access), submit(access)
+    told = api.get(f"{JOBS}/{second.pk}").json()
+    assert told["queue"] == {
+        "position": 2, "throttled": False, "paused": False, "pause_reason": "", "no_worker": True,
+    }  # fmt: skip
+    assert told["eta"] is None
+    worker()
+    told = {job["id"]: job for job in api.get(JOBS).json()["results"]}
+    assert [told[str(job.pk)]["queue"]["position"] for job in (first, second)] == [1, 2]
+    eta = told[str(second.pk)]["eta"]
+    assert eta.keys() == {"starts_at", "ends_at", "earliest", "latest"}
+    assert eta["earliest"] <= eta["ends_at"] <= eta["latest"]
+    control.pause("still.paid", reason="repairs")
+    told = api.get(f"{JOBS}/{second.pk}").json()
+    assert (told["queue"]["paused"], told["queue"]["pause_reason"], told["eta"]) == (True, "repairs", None)
+
+
+def test_a_job_that_runs_has_an_end_and_no_place(api: APIClient, access: Access) -> None:
+    job = running(access)
+    told = api.get(f"{JOBS}/{job.pk}").json()
+    assert told["queue"] is None
+    assert told["eta"]["starts_at"] is None
+    attempts.fail(job, "bad", "bad")
+    told = api.get(f"{JOBS}/{job.pk}").json()
+    assert (told["queue"], told["eta"]) == (None, None)

@@ -11,6 +11,7 @@ urlpatterns = [
     path("jobs", jobs.jobs, name="jobs"),
     path("jobs/<uuid:job_id>", jobs.job, name="job"),
     path("jobs/<uuid:job_id>/panel", jobs.job_panel, name="job_panel"),
+    path("jobs/<uuid:job_id>/line", jobs.job_line, name="job_line"),
     path("jobs/<uuid:job_id>/cancel", jobs.cancel_job, name="cancel_job"),
     path("library", library.library, name="library"),
     path("library/<uuid:asset_id>/delete", library.delete_asset, name="delete_asset"),

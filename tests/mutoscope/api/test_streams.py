@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -15,10 +16,11 @@ import redis
 from django.conf import settings
 from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from assets.models import Asset
-from generation import live, services
+from generation import control, live, services
 from generation.models import Job
 from generation.services import JobRequest
 from mutoscope.accounts.models import User
@@ -27,6 +29,12 @@ from mutoscope.api import streams
 from tests.conftest import is_problem, wait_for
 
 Events = Iterator[tuple[str, dict[str, Any]]]
+
+
+@pytest.fixture(autouse=True)
+def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(streams, "LOOK_SHARE", 1)
 
 
 @pytest.fixture
@@ -198,3 +206,55 @@ def test_the_key_is_read_as_everywhere_else(server: str, api: APIClient, job: Jo
     with httpx.stream("GET", address(server, job.pk), headers={"Authorization": f"bearer {token}"}) as response:
         assert response.status_code == 200
     is_problem(httpx.get(address(server, job.pk), headers={"Authorization": token}), 401, "not_authenticated")
+
+
+def test_who_waits_is_told_how_the_line_moves(server: str, api: APIClient, access: Access, job: Job) -> None:
+    second = services.submit(access, JobRequest(model="still", mode="t2v"))
+    with stream(server, second, api) as events:
+        event, body = next(events)
+        assert (event, body["queue"]["position"], body["queue"]["no_worker"]) == ("job", 2, True)
+        services.cancel(access, job.pk)
+        event, told = next(events)
+        assert event == "queue"
+        assert told.keys() == {"queue", "eta"}
+        assert told["queue"] == {**body["queue"], "position": 1}
+        control.pause("still", reason="repairs")
+        event, told = next(events)
+        assert (event, told["queue"]["paused"], told["queue"]["pause_reason"]) == ("queue", True, "repairs")
+        services.cancel(access, second.pk)
+        assert [body["state"] for _, body in events] == ["cancelled"]
+
+
+def test_a_line_that_stands_still_is_told_once(server: str, api: APIClient, access: Access, job: Job) -> None:
+    with stream(server, job, api) as events:
+        next(events)
+        time.sleep(1)  # ten looks
+        services.cancel(access, job.pk)
+        assert [event for event, _ in events] == ["job"]
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "is_news"),
+    [
+        (100, 105, False), (100, 150, True), (1000, 1100, False), (1000, 1300, True), (1000, 700, True),
+        (None, 100, True), (100, None, True), (None, None, False),
+    ],
+)  # fmt: skip
+def test_an_end_that_moves_much_is_news(was: int | None, now: int | None, is_news: bool) -> None:
+    moment = timezone.now()
+
+    def line(seconds: int | None) -> streams.Line:
+        eta = None if seconds is None else {"ends_at": (moment + timedelta(seconds=seconds)).isoformat()}
+        return streams.Line({"position": 2}, eta)
+
+    assert line(now).is_news(line(was)) is is_news
+    assert line(now).is_news(streams.Line({"position": 3}, line(now).eta))
+
+
+def test_lines_are_looked_at_all_at_once(
+    access: Access, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    jobs = [services.submit(access, JobRequest(model="still", mode="t2v")) for _ in range(20)]
+    with django_assert_num_queries(9):
+        lines = streams._lines([job.pk for job in jobs])
+    assert [line.queue and line.queue["position"] for line in (lines[job.pk] for job in jobs)] == [*range(1, 21)]

@@ -10,6 +10,7 @@ from generation.models import Job, JobEvent
 register = template.Library()
 
 _STATES = {
+    Job.State.SCHEDULED: "Waiting for its hour",
     Job.State.QUEUED: "Waiting for its turn",
     Job.State.RUNNING: "Animating",
     Job.State.FINISHING: "Finishing the clip",
@@ -18,6 +19,7 @@ _STATES = {
     Job.State.CANCELLED: "Cancelled",
 }
 _EVENTS = {
+    JobEvent.Kind.SCHEDULED: "Asked for",
     JobEvent.Kind.QUEUED: "Asked for",
     JobEvent.Kind.STARTED: "A worker began",
     JobEvent.Kind.FINISHING: "Every frame made",

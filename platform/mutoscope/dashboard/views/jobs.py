@@ -11,9 +11,11 @@ from django.shortcuts import redirect, render
 
 from generation import catalog, selectors, services
 from generation.models import Job
+from generation.outlook import outlook, outlooks
 from mutoscope.accounts.selectors import Access
 from mutoscope.dashboard.gate import Visit, workspace_page
 from mutoscope.dashboard.paging import page_of
+from mutoscope.dashboard.words import expectation
 
 FILTERS = {
     "": ("All", frozenset(Job.State)),
@@ -33,9 +35,12 @@ def jobs(request: Visit, access: Access) -> HttpResponse:
     found = selectors.jobs(access.workspace)
     if chosen:
         found = found.filter(state__in=FILTERS[chosen][1])
+    page = page_of(found, request.GET)
+    found_outlooks = outlooks(page.rows)
     context = {
-        "page": page_of(found, request.GET),
+        "page": page,
         "names": _names(),
+        "expectations": {row.pk: expectation(row, found_outlooks.get(row.pk)) for row in page.rows},
         "chosen": chosen,
         "filters": [(key, label) for key, (label, _) in FILTERS.items()],
     }
@@ -54,6 +59,15 @@ def job_panel(request: Visit, access: Access, job_id: UUID) -> HttpResponse:
     return render(request, "dashboard/_job_panel.html", _facts(access, job_id))
 
 
+@workspace_page(needs="jobs:read")
+def job_line(request: Visit, access: Access, job_id: UUID) -> HttpResponse:
+    """What is to be expected of the job: its place in the line, and its end."""
+    found = selectors.job(access.workspace, job_id)
+    return render(
+        request, "dashboard/_job_line.html", {"job": found, "expected": expectation(found, outlook(found))}
+    )
+
+
 @workspace_page("POST", needs="jobs:write")
 def cancel_job(request: Visit, access: Access, job_id: UUID) -> HttpResponse:
     """Stop it; its page then says that it was cancelled."""
@@ -67,6 +81,7 @@ def _facts(access: Access, job_id: UUID) -> dict[str, Any]:
     return {
         "job": found,
         "active": found.state in Job.ACTIVE,
+        "expected": expectation(found, outlook(found)),
         "events": found.events.all(),
         "model_name": _names().get(found.model, found.model),
         "picture": found.picture if found.picture and not found.picture.deleted_at else None,

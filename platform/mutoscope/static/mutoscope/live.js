@@ -1,12 +1,15 @@
-// A job, live: progress from the stream; where its state changes, htmx fetches the panel anew.
+// A job, live: progress from the stream; where its state changes, htmx fetches the panel anew, and where its place
+// in the line or its end does, that line.
 
 const POLL = 3000; // milliseconds, where there is no stream
 const PATIENCE = 8000; // milliseconds until a stream that says nothing is taken for none (proxies may hold it back)
 const announcement = document.querySelector("#announcement");
 let announced = 0;
+let lined = 0; // percent at which the line was last fetched
 
 const panel = () => document.querySelector("#panel");
 const refresh = () => window.htmx.trigger(document.body, "refresh");
+const refreshLine = () => window.htmx.trigger(document.body, "line");
 
 function showProgress(share) {
   const bar = panel().querySelector("[data-progress]");
@@ -14,6 +17,10 @@ function showProgress(share) {
   const percent = Math.round(share * 100);
   bar.value = share;
   panel().querySelector("[data-percent]").textContent = `${percent}%`;
+  if (Math.abs(percent - lined) >= 5 && percent < 100) {
+    lined = percent;
+    refreshLine();
+  }
   // A voice that counts every percent is no help: quarters do.
   if (percent - announced >= 25) {
     announced = percent - (percent % 25);
@@ -40,6 +47,7 @@ function follow(address) {
     if (job.state !== panel().dataset.state) refresh();
     else if (!isOver && job.progress) showProgress(job.progress);
   });
+  stream.addEventListener("queue", refreshLine);
   stream.addEventListener("progress", (event) => showProgress(JSON.parse(event.data).progress));
   stream.addEventListener("error", () => {
     // The browser connects again by itself, unless it says that it has given up.

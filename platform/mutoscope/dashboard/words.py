@@ -1,0 +1,65 @@
+"""What is to be expected of a job, as people say it: its place in the line, and how long it will take."""
+
+from __future__ import annotations
+
+from generation.models import Job
+from generation.outlook import Outlook
+from generation.pace import Span
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+_UNITS = [(DAY, "days"), (HOUR, "h"), (MINUTE, "min"), (1, "s")]
+
+
+def expectation(job: Job, outlook: Outlook | None) -> str:
+    """A line such as: 3rd in line, about 2 min (1–4 min). Empty where there is nothing to expect."""
+    if outlook is None:
+        return ""
+    if job.state in Job.HELD:
+        return f"{about(outlook.ends_in)} left" if outlook.ends_in else ""
+    if job.state == Job.State.SCHEDULED and job.not_before:
+        return f"Not before {job.not_before:%-d %B, %H:%M} UTC"
+    if outlook.position is None:
+        return ""
+    parts = [_place(outlook)]
+    if outlook.ends_in:
+        parts.append(about(outlook.ends_in))
+    obstacle = _obstacle(outlook)
+    return f"{', '.join(parts)}. {obstacle}" if obstacle else ", ".join(parts)
+
+
+def _place(outlook: Outlook) -> str:
+    if outlook.throttled:
+        limit = outlook.limit
+        return f"Held back: your workspace runs {limit} of {limit} jobs" if limit else "Held back by your plan"
+    return "Next in line" if outlook.position == 1 else f"{_ordinal(outlook.position or 0)} in line"
+
+
+def _obstacle(outlook: Outlook) -> str:
+    if outlook.pause is not None:
+        reason = outlook.pause.reason
+        return f"Paused by the operator: {reason}" if reason else "Paused by the operator"
+    return "No worker serves this model just now" if outlook.no_worker else ""
+
+
+def about(span: Span) -> str:
+    """A length of time and its range, as exact as it deserves: about 2 min (1–4 min)."""
+    likely, low, high = duration(span.likely), duration(span.low), duration(span.high)
+    if low == high:
+        return f"about {likely}"
+    amount, _, unit = low.partition(" ")
+    return f"about {likely} ({amount if high.endswith(f' {unit}') else low}–{high})"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit that people would use, to two figures at most: 5 s, 40 s, 3 min, 1.5 h, 2 days."""
+    size, unit = next(((size, unit) for size, unit in _UNITS if seconds >= 1.5 * size), _UNITS[-1])
+    amount = seconds / size
+    if unit == "s":
+        return f"{max(5, 5 * round(amount / 5))} s"
+    digits = 1 if amount < 3 and unit != "min" else 0
+    return f"{round(amount, digits):g} {unit}"
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
