@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from django.conf import settings
+from django.db import close_old_connections
 
 from generation import attempts, catalog, tickets
 from generation.claims import claim
@@ -22,7 +23,7 @@ from generation.worker.attempt_run import AttemptRun, Station
 from generation.worker.checkpoints import CheckpointKeeper
 from generation.worker.drain import Drain
 from generation.worker.engine_process import EngineProcess
-from generation.worker.leases import Hold, LeaseKeeper
+from generation.worker.leases import UNREACHABLE, Hold, LeaseKeeper
 from generation.worker.memory import DriftWatch
 from generation.worker.progress import ProgressTeller
 from generation.worker.scratch import Scratch
@@ -106,10 +107,18 @@ class Runtime:
         if time.monotonic() - self._heard_at > patience:
             # Tickets are made again every round while jobs wait: either none do, or this worker is deaf.
             self._heard_at = time.monotonic()
+            self._look_for_work()
+
+    def _look_for_work(self) -> None:
+        """Claim without a ticket, in the order of the lanes."""
+        try:
             for lane in self.lanes:
                 if self._has_room() and self._serve(lane):
-                    log.warning("a job waited in %s, but no ticket had come for %g s", lane, patience)
+                    log.warning("a job waited in %s, but no ticket had come", lane)
                     self.keep_engine()
+        except UNREACHABLE as error:
+            close_old_connections()
+            log.warning("the database is away: %s", error)
 
     def keep_engine(self) -> None:
         """Have the engine loaded and warm before the next ticket is taken, however often it must be started.
