@@ -105,7 +105,7 @@ class AttemptRun:
         """Whether the engine will be free within `AHEAD`, by the pace of this attempt and the latest tail."""
         if not self._started or self.station.engine_tail is None:
             return False
-        return self.outlook.steps_end_at() + self.station.engine_tail - time.monotonic() <= AHEAD
+        return self.outlook.ends_in(self.station.engine_tail) <= AHEAD
 
     # --- The engine's side: the engine's thread ---------------------------------------------------------------
 
