@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 IN_HAND = 3
 """Jobs a worker may hold: one in the finish stage, one in the engine, and one for the moment it is free."""
-MEASURE_INTERVAL = 15.0
+MEASURE_INTERVAL = 5.0
 """Seconds at least between looks at how much memory the engine holds."""
 RESTART_PAUSES = (0.0, 1.0, 3.0, 10.0, 30.0)
 """Seconds before each try to start an engine again. After the last the worker gives up, and ends."""
