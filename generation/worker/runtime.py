@@ -131,8 +131,9 @@ class Runtime:
                 if self._has_room() and self._serve(lane):
                     log.warning("a job waited in %s, but no ticket had come", lane)
         except UNREACHABLE as error:
-            close_old_connections()
             log.warning("the database is away: %s", error)
+        finally:
+            close_old_connections()
 
     def _mend(self) -> None:
         """Keep the engine sound while it is idle."""
