@@ -32,6 +32,9 @@ EXIT_TIMEOUT = 10.0
 class Listener(Protocol):
     """Who follows a request: told what the engine does, and asked what is wanted of it."""
 
+    def on_start(self) -> None:
+        """The engine has the request."""
+
     def on_step(self, done: int, total: int) -> None: ...
 
     def on_frames(self, written: int) -> None: ...
@@ -102,6 +105,7 @@ class EngineProcess:
                 send_handle(pipe, ring.descriptor, child.pid)
             except OSError as error:
                 raise self._died() from error
+        listener.on_start()
         asked = last_sign = time.monotonic()
         said = Wish.GO_ON
         while True:

@@ -24,8 +24,10 @@ from mutoscope.supervise import log_path
 
 HOST = "127.0.0.1"
 START_TIMEOUT = 60.0
+WORKER_GRACE = 4.0
+"""Seconds in which a worker that is stopped may end its job; it needs up to three more to give it back."""
 STOP_TIMEOUT = 8.0
-"""Seconds a process may take to end before it is killed; a job that is cut off is done again later."""
+"""Seconds a process may take to end before it is killed."""
 
 
 class StackError(Exception):
@@ -54,7 +56,8 @@ class Stack:
 
     def start(self, name: str, *arguments: str) -> None:
         """Start `manage.py` with the arguments; what it says goes to `var/log/NAME.log`."""
-        self.processes[name] = supervise.launch(name, *arguments, environment={"PUBLIC_URL": self.url})
+        environment = {"PUBLIC_URL": self.url, "WORKER_GRACE_SECONDS": f"{WORKER_GRACE:g}"}
+        self.processes[name] = supervise.launch(name, *arguments, environment=environment)
 
     def stop(self) -> None:
         """End all processes, politely at first, and with each whatever it has started itself."""
