@@ -31,15 +31,17 @@ def loads(tmp_path: Path) -> int:
 def test_an_engine_that_ran_out_of_memory_is_started_again(
     access: Access, manage: RunManage, tmp_path: Path
 ) -> None:
-    job, after = submit(access, "oom=always"), submit(access)
+    lighter, hopeless, after = submit(access, "oom"), submit(access, "oom=always"), submit(access)
     with manage("worker", "--model", "still"):
+        wait_for_state(hopeless, "failed", seconds=60)
+        wait_for_state(lighter, "succeeded")
         wait_for_state(after, "succeeded")
-        wait_for(lambda: loads(tmp_path) >= 2, what="another start")
+        wait_for(lambda: loads(tmp_path) == 4, what="a start after each time")
+    assert [a.memory_plan for a in lighter.attempts.all()] == ["full", "light"]
+    assert [a.memory_plan for a in hopeless.attempts.all()] == ["full", "light"]
+    assert hopeless.error_code == "out_of_memory"
+    assert "even with the memory plan 'light'" in hopeless.error_message
     assert after.attempt == 1
-    assert job.attempts.exists()
-    assert {a.reason.partition(" (")[0] for a in job.attempts.exclude(reason="")} == {
-        "the prompt asked for more memory than there is"
-    }
 
 
 def test_an_engine_that_keeps_memory_is_started_again_between_two_jobs(
