@@ -56,7 +56,7 @@ def idle_gap(client: httpx.Client, platform: Stack) -> None:
     idle = 100 * sum(gaps) / (sum(gaps) + busy)
     print(f"\n## Between two jobs of {busy / len(spans):.2f} s ({JOBS} jobs, 49 frames of 1280 × 720)\n")
     print("| engine waits, p50 | p99 | share of its time |\n|---|---|---|")
-    print(f"| {statistics.median(gaps) * 1e3:.0f} ms | {_p99(gaps) * 1e3:.0f} ms | {idle:.1f} % |")
+    print(f"| {statistics.median(gaps) * 1e3:.0f} ms | {_p99(gaps) * 1e3:.0f} ms | {idle:.1f} % |", flush=True)
 
 
 def rate(client: httpx.Client, platform: Stack, count: int) -> float:

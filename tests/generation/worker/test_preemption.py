@@ -156,3 +156,12 @@ def test_a_ticket_that_comes_while_the_worker_stops_is_put_back(access: Access, 
 def _stored_checkpoints(job: Job) -> list[str]:
     folder = Path(default_storage.path(f"checkpoints/{job.pk}"))
     return [path.name for path in folder.glob("*")]
+
+
+def test_an_idle_worker_stops_at_once(access: Access, manage: RunManage) -> None:
+    job = submit(access, "")
+    with manage("worker", "--model", "still") as worker:
+        wait_for_state(job, "succeeded")
+        time.sleep(2)
+        worker.terminate()
+        ends_within(worker, 5)
