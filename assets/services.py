@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.files.base import ContentFile, File
+from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.utils import timezone
@@ -94,3 +95,14 @@ def discard_files(asset: Asset) -> None:
     for stored in (asset.file, asset.thumbnail):
         if stored:
             stored.delete(save=False)
+
+
+def discard_folder(path: str) -> None:
+    """Remove a folder of the storage with the files in it, those that are there."""
+    try:
+        _, names = default_storage.listdir(path)
+    except FileNotFoundError:
+        return
+    for name in names:
+        default_storage.delete(f"{path}/{name}")
+    default_storage.delete(path)  # the folder itself, where the storage has such a thing

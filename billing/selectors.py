@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from billing.models import Plan
-from mutoscope.accounts.models import Workspace
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, Q
+
+from billing.models import Plan, Subscription
 
 
-def plan_of(workspace: Workspace) -> Plan:
+def plan_of(workspace_id: UUID) -> Plan:
     """The plan that holds for the workspace now: its own, else the default one."""
-    return Plan.objects.filter(subscriptions__workspace=workspace).first() or Plan.objects.get(is_default=True)
+    own = Exists(Subscription.objects.filter(workspace_id=workspace_id, plan=OuterRef("pk")))
+    return Plan.objects.annotate(own=own).filter(Q(own=True) | Q(is_default=True)).order_by("-own")[:1].get()

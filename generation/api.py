@@ -85,7 +85,7 @@ class JobSerializer(serializers.ModelSerializer[Job]):
         fields = [
             "id", "state", "progress", "model", "mode", "tier", "picture", "prompt", "negative_prompt", "size",
             "width", "height", "seconds", "fps", "frames", "steps", "guidance", "seed", "attempt", "output",
-            "error", "recipe", "created_at", "started_at", "ended_at",
+            "error", "recipe", "not_before", "deadline", "created_at", "started_at", "ended_at",
         ]  # fmt: skip
 
     @extend_schema_field(AssetSerializer(allow_null=True))
@@ -113,6 +113,12 @@ class JobRequestSerializer(serializers.Serializer[Any]):
     guidance = serializers.FloatField(required=False, allow_null=True)
     seed = serializers.IntegerField(required=False, allow_null=True, help_text="Default: drawn, and told.")
     tier = serializers.CharField(required=False, allow_null=True, help_text="Default: the plan's first.")
+    not_before = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="The job joins its queue then; until then it is scheduled."
+    )
+    deadline = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="The job fails when it has not ended by then. Default: by tier."
+    )
 
     def to_request(self) -> services.JobRequest:
         return services.JobRequest(**self.validated_data)

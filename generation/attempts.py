@@ -8,15 +8,19 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
-from django.utils import timezone
+from django.db.models import Case, F, FloatField, Q, Value, When
+from django.db.models.functions import Coalesce, Now
 
 from assets.models import Asset
-from generation import tickets, transitions
+from generation import catalog, transitions
 from generation.engines.base import EngineError
-from generation.models import Attempt, Job, JobEvent
+from generation.models import Attempt, Job, JobEvent, Worker
+from mutoscope.alerts import alert
 
-State, Kind, Outcome = Job.State, JobEvent.Kind, Attempt.Outcome
+State, Kind, Outcome, Blame = Job.State, JobEvent.Kind, Attempt.Outcome, Attempt.Blame
+
+OUT_OF_MEMORY = "out_of_memory"
+"""The code of an engine's error that a lighter memory plan may help with."""
 
 
 class Lost(Exception):
@@ -28,7 +32,7 @@ def renew(held: Iterable[tuple[UUID, int]]) -> None:
     mine = Q(pk__in=[])
     for job_id, attempt in held:
         mine |= transitions.held_by(attempt) & Q(pk=job_id)
-    Job.objects.filter(mine).update(lease_expires_at=timezone.now() + settings.JOB_LEASE)
+    Job.objects.filter(mine).update(lease_expires_at=Now() + settings.JOB_LEASE)
 
 
 def is_held(job: Job) -> bool:
@@ -44,12 +48,12 @@ def note_progress(job: Job, progress: float) -> bool:
 
 def note_engine_started(job: Job) -> None:
     """The engine begins to work on the job now."""
-    Attempt.objects.filter(job=job, number=job.attempt).update(engine_started_at=timezone.now())
+    Attempt.objects.filter(job=job, number=job.attempt).update(engine_started_at=Now())
 
 
 def start_finishing(job: Job, recipe: Mapping[str, Any]) -> None:
     """All frames are made; what is left is the finish stage. Raises `Lost`."""
-    Attempt.objects.filter(job=job, number=job.attempt).update(engine_ended_at=timezone.now())
+    Attempt.objects.filter(job=job, number=job.attempt).update(engine_ended_at=Now())
     moved = transitions.move(
         job.pk,
         Kind.FINISHING,
@@ -85,6 +89,7 @@ def fail(
     code: str,
     message: str,
     *,
+    blame: str = "",
     outcome: Attempt.Outcome = Outcome.FAILED,
     fence: Q | None = None,
 ) -> bool:
@@ -97,17 +102,40 @@ def fail(
         fence=fence or transitions.held_by(job.attempt),
         outcome=outcome,
         message=message,
+        closing={"error_code": code, "blame": blame},
         error_code=code,
         error_message=message,
     )
 
 
 def settle_error(job: Job, error: EngineError) -> None:
-    """End or retry the job after an error, by whose doing it was."""
-    if error.blame == "user":
-        fail(job, error.code, error.message)
+    """End or retry the job after an error, by whose doing it was.
+
+    Bad input fails anywhere: no retry. Out of memory: once more with the model's lightest memory plan, if it has
+    lighter ones. What the machine did is tried again, elsewhere if anybody else serves the lane. What we did
+    wrong is tried again, and the operators are told.
+    """
+    if error.code == OUT_OF_MEMORY:
+        _settle_out_of_memory(job, error)
+    elif error.blame == Blame.USER:
+        fail(job, error.code, error.message, blame=error.blame)
     else:
-        give_back(job, error.code, error.message)
+        give_back(job, error.code, error.message, blame=error.blame)
+
+
+def _settle_out_of_memory(job: Job, error: EngineError) -> None:
+    model = catalog.models().get(job.model)
+    lightest = model.memory_plans[-1] if model and model.memory_plans[1:] else ""
+    if lightest and job.memory_plan != lightest:
+        again = f"{error.message}; it is tried again with the memory plan {lightest!r}"
+        give_back(
+            job, error.code, again, blame=error.blame, memory_plan=lightest, checkpoint="", checkpoint_step=0
+        )
+    else:
+        tried = (
+            f"even with the memory plan {lightest!r}" if lightest else "and the model has no lighter memory plan"
+        )
+        fail(job, error.code, f"{error.message}, {tried}; ask for a smaller or shorter clip", blame=error.blame)
 
 
 def give_back(
@@ -115,28 +143,52 @@ def give_back(
     code: str,
     message: str,
     *,
+    blame: str = Blame.MACHINE,
+    counts: bool = True,
     outcome: Attempt.Outcome = Outcome.RETURNED,
     fence: Q | None = None,
+    **changes: Any,
 ) -> bool:
     """Return the job to its lane, or fail it when it has had all its attempts. Returns whether this call did.
 
-    `fence` is the attempt's own lease unless recovery, which takes over a lease that ran out, brings another.
+    A worker that stops gives back what it has in hand without any blame (`counts=False`). `fence` is the
+    attempt's own lease unless recovery, which takes over a lease that ran out, brings another. `changes` are
+    further columns of the job.
     """
-    if job.attempt >= settings.JOB_MAX_ATTEMPTS:
+    if blame == Blame.OURS:
+        alert(f"{job.model}: {code}", f"job {job.pk}, attempt {job.attempt}: {message}", key=f"{job.model}:{code}")
+    failures = job.failures + counts
+    if failures >= settings.JOB_MAX_ATTEMPTS and counts:
         ending = Outcome.FAILED if outcome == Outcome.RETURNED else outcome
-        return fail(job, code, f"{message} (tried {job.attempt} times)", outcome=ending, fence=fence)
-    with transaction.atomic():
-        moved = transitions.move(
-            job.pk,
-            Kind.RETURNED,
-            come_from=Job.HELD,
-            to=State.QUEUED,
-            fence=fence or transitions.held_by(job.attempt),
-            outcome=outcome,
-            message=message,
-            lease_expires_at=None,
-            progress=0.0,
-        )
-        if moved:
-            tickets.issue_on_commit(job.lane)
-    return moved
+        tried = f"{message} (tried {failures} times)"
+        return fail(job, code, tried, blame=blame, outcome=ending, fence=fence)
+    if blame == Blame.MACHINE and counts:
+        changes["avoid"] = _place_of(job)
+    return transitions.move(
+        job.pk,
+        Kind.RETURNED,
+        come_from=Job.HELD,
+        to=State.QUEUED,
+        fence=fence or transitions.held_by(job.attempt),
+        outcome=outcome,
+        message=message,
+        closing={"error_code": code, "blame": blame if counts else ""},
+        lease_expires_at=None,
+        failures=failures,
+        **{"progress": _kept_progress(), **changes},
+    )
+
+
+def _kept_progress() -> Case:
+    """The share of the steps that the job's checkpoint spares the next attempt."""
+    steps = Coalesce("steps", "frames", output_field=FloatField())
+    return Case(
+        When(checkpoint="", then=Value(0.0)), default=F("checkpoint_step") / steps, output_field=FloatField()
+    )
+
+
+def _place_of(job: Job) -> str:
+    """Where the job's latest attempt ran, as far as its worker is known."""
+    name = Attempt.objects.filter(job=job, number=job.attempt).values_list("worker", flat=True).first()
+    worker = Worker.objects.filter(name=name).first()
+    return worker.place if worker else ""

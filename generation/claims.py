@@ -1,38 +1,162 @@
-"""Claiming: which queued job of a lane is next, decided when a worker is free and not before."""
+"""Claiming: which queued job is next, decided when a worker is free and not before.
+
+The lane: the first that has work, in the worker's order, unless one has waited past its promise. Within the lane
+the workspace whose turn it is (`generation.flows`), within the workspace the oldest job; operators' priorities go
+before both. The cost does not depend on how many jobs wait: each step reads one row by an index
+(`docs/scheduling.md` has the plans).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
+from django.db.models import QuerySet
+from django.db.models.functions import Coalesce, Now
 
-from generation import transitions
+from billing.selectors import plan_of
+from generation import flows, pauses, tickets, transitions
 from generation.lanes import Lane
-from generation.models import Attempt, Job, JobEvent
+from generation.models import Attempt, Flow, Job, JobEvent, LaneClock
+from generation.workers import somebody_else_serves
+from mutoscope.clock import database_time
 
 
-@transaction.atomic
-def claim(lane: Lane, worker: str) -> Job | None:
-    """Take the lane's oldest queued job for `worker`, as a new attempt with a lease; None when none waits.
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who claims: a worker's name, its place (host and GPU, the same after a restart), and what it runs on."""
 
-    Workers that claim at once skip each other's rows, so none waits and none gets the same job.
-    """
-    job = (
-        Job.objects.select_for_update(skip_locked=True, of=("self",))
-        .select_related("picture")
-        .filter(lane=str(lane), state=Job.State.QUEUED)
-        .order_by("id")
-        .first()
-    )
-    if job is None:
-        return None
-    now = timezone.now()
-    job.attempt += 1
-    job.state = Job.State.RUNNING
-    job.lease_expires_at = now + settings.JOB_LEASE
-    job.started_at = job.started_at or now
-    job.progress = 0.0
-    job.save(update_fields=["attempt", "state", "lease_expires_at", "started_at", "progress"])
-    Attempt.objects.create(job=job, number=job.attempt, worker=worker, claimed_at=now)
-    transitions.record(job.pk, JobEvent.Kind.STARTED, job.attempt, "", at=now)
+    name: str
+    place: str = ""
+    gpu: str = ""
+    precision: str = ""
+
+
+def claim_for_ticket(ticket: Lane, lanes: Sequence[Lane], by: Claimant) -> Job | None:
+    """Claim for a ticket of one of the worker's lanes. One that is spent on another lane's job is put back."""
+    job = claim(lanes, by)
+    if job is not None and job.lane != str(ticket):
+        tickets.issue(str(ticket))
     return job
+
+
+def claim(lanes: Sequence[Lane], by: Claimant) -> Job | None:
+    """Take the next job of the lanes, as a new attempt with a lease; None when none may be taken.
+
+    Workers that claim from one lane at once come one after the other, each for some milliseconds: each gets what
+    is next after the one before, and none comes away empty while a job waits.
+    """
+    for lane in in_turn(lanes):
+        job = _claim_from(lane, by)
+        if job is not None:
+            return job
+    return None
+
+
+def in_turn(lanes: Sequence[Lane]) -> list[Lane]:
+    """The lanes that have work and are not paused, in the order in which they are to be looked at.
+
+    That is the worker's order, except that lanes whose oldest job has waited past its tier's promise come first,
+    the one that is latest in proportion to its promise before the others. So a higher lane keeps lower ones
+    waiting only as many times longer as their promises are, and never for good.
+    """
+    open_lanes = pauses.not_paused(lanes)
+    if len(open_lanes) < 2:
+        return open_lanes
+    lateness = _lateness(open_lanes)
+    working = [lane for lane in open_lanes if lane in lateness]
+    late = [lane for lane in working if lateness[lane] >= 1]
+    late.sort(key=lambda lane: -lateness[lane])
+    return late + [lane for lane in working if lane not in late]
+
+
+def _lateness(lanes: Iterable[Lane]) -> dict[Lane, float]:
+    """How long each lane's oldest job has waited, as a share of its promise; lanes without work are left out."""
+    now = database_time()
+    found: dict[Lane, float] = {}
+    for lane in lanes:
+        oldest = _eligible(lane).order_by("oldest_at").values_list("oldest_at", flat=True).first()
+        if oldest is not None:
+            found[lane] = (now - oldest) / settings.TIER_PROMISES[lane.tier]
+    return found
+
+
+def _eligible(lane: Lane) -> QuerySet[Flow]:
+    return Flow.objects.filter(lane=str(lane), waiting__gt=0, throttled=False)
+
+
+def _claim_from(lane: Lane, by: Claimant) -> Job | None:
+    """Look through the lane's workspaces in their order until one has a job for us.
+
+    Each is a transaction of its own, so that no claim ever holds two workspaces.
+    """
+    passed: set[int] = set()
+    while True:
+        with transaction.atomic():
+            _lock(lane)
+            turn = _eligible(lane).exclude(pk__in=passed).order_by("-priority", "tag", "id")
+            flow = turn.values_list("pk", "workspace_id").first()
+            if flow is None:
+                return None
+            job = _take(lane, flow[1], by)
+            if job is not None:
+                return job
+            passed.add(flow[0])
+
+
+def _lock(lane: Lane) -> None:
+    """One claim at a time in a lane."""
+    clock = LaneClock.objects.select_for_update().filter(pk=str(lane))
+    if clock.first() is None:
+        LaneClock.objects.bulk_create([LaneClock(lane=str(lane))], ignore_conflicts=True)
+        clock.first()
+
+
+def _take(lane: Lane, workspace_id: UUID, by: Claimant) -> Job | None:
+    """The workspace's next job in the lane, if it may run one more and has one that this worker should take."""
+    flows.lock(workspace_id)
+    plan = plan_of(workspace_id)
+    in_hand = Job.objects.filter(workspace_id=workspace_id, state__in=Job.HELD).count()
+    if in_hand >= plan.concurrent_jobs:
+        flows.throttle(workspace_id, plan)
+        return None
+    waiting = flows.waiting_jobs(str(lane), workspace_id)
+    free = waiting.select_for_update(skip_locked=True, of=("self",)).select_related("picture")
+    job = free.first()
+    if job is None and not waiting.exists():
+        flows.recount(workspace_id)
+    if job is not None and by.place and job.avoid == by.place and somebody_else_serves(str(lane), by.place):
+        job = free.exclude(avoid=by.place).first()
+    if job is not None:
+        _start(job, by)
+        flows.serve(job, plan)
+    return job
+
+
+def _start(job: Job, by: Claimant) -> None:
+    """The job runs from now on, as attempt number `job.attempt`."""
+    transitions.move(
+        job.pk,
+        JobEvent.Kind.STARTED,
+        come_from={Job.State.QUEUED},
+        to=Job.State.RUNNING,
+        attempt=job.attempt + 1,
+        lease_expires_at=Now() + settings.JOB_LEASE,
+        started_at=Coalesce("started_at", Now()),
+    )
+    job.refresh_from_db(fields=["state", "attempt", "lease_expires_at", "started_at"])
+    Attempt.objects.create(
+        job=job,
+        number=job.attempt,
+        worker=by.name,
+        gpu=by.gpu,
+        precision=by.precision,
+        size=job.size,
+        frames=job.frames,
+        memory_plan=job.memory_plan,
+        first_step=job.checkpoint_step,
+        claimed_at=Now(),
+    )

@@ -6,27 +6,32 @@ import hashlib
 import json
 import secrets
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
 from assets.models import Asset
 from assets.selectors import asset_of
 from billing.models import Plan
 from billing.selectors import plan_of
-from generation import catalog, tickets, transitions
+from generation import catalog, flows, transitions
 from generation.catalog.schema import Mode, Model, Size
 from generation.errors import AlreadyEnded, IdempotencyMismatch, InvalidJob, LimitReached
 from generation.lanes import Lane
 from generation.models import MAX_SEED, Attempt, Job, JobEvent
 from mutoscope.accounts.models import Workspace
 from mutoscope.accounts.selectors import Access
+from mutoscope.clock import database_time
 from mutoscope.errors import NotFound
 
 KEY_LENGTH = 255
+LATEST_START = timedelta(days=90)
+"""So far ahead may a job be scheduled."""
+LATEST_DEADLINE = timedelta(days=30)
+"""So long after it may begin may a job's deadline lie."""
 MAX_GUIDANCE = 100.0
 """Far above what any model makes sense of; it keeps out infinity and slips of the keyboard."""
 
@@ -47,6 +52,8 @@ class JobRequest:
     guidance: float | None = None
     seed: int | None = None
     tier: str | None = None
+    not_before: datetime | None = None
+    deadline: datetime | None = None
 
     def digest(self) -> str:
         """The same for the same request: what an idempotency key is held against."""
@@ -62,20 +69,17 @@ def submit(access: Access, request: JobRequest, *, idempotency_key: str = "") ->
         earlier = _earlier(access.workspace, idempotency_key, request)
         if earlier:
             return earlier
-    plan = plan_of(access.workspace)
+    plan = plan_of(access.workspace.pk)
     job = _fill_in(access, plan, request)
     job.idempotency_key = idempotency_key
     job.request_digest = request.digest()
     with transaction.atomic():
-        # The lock makes parallel submissions of one workspace come one after the other.
-        Workspace.objects.select_for_update(no_key=True).get(pk=access.workspace.pk)
+        flows.lock(access.workspace.pk)  # parallel submissions of one workspace come one after the other
         faster = _earlier(access.workspace, idempotency_key, request) if idempotency_key else None
         if faster:
             return faster
         _check_room(access.workspace, plan)
-        job.save(force_insert=True)
-        transitions.record(job.pk, JobEvent.Kind.QUEUED, 0, "", at=job.created_at)
-        tickets.issue_on_commit(job.lane)
+        transitions.begin(job)
     return job
 
 
@@ -115,7 +119,7 @@ def _earlier(workspace: Workspace, key: str, request: JobRequest) -> Job | None:
 
 
 def _check_room(workspace: Workspace, plan: Plan) -> None:
-    waiting = Job.objects.filter(workspace=workspace, state=Job.State.QUEUED).count()
+    waiting = Job.objects.filter(workspace=workspace, state__in=Job.WAITING).count()
     if waiting >= plan.queued_jobs:
         raise LimitReached(
             f"the plan {plan.name} lets {plan.queued_jobs} jobs wait at once, and {waiting} are waiting; "
@@ -137,6 +141,8 @@ def _fill_in(access: Access, plan: Plan, request: JobRequest) -> Job:
         raise InvalidJob(f"{_one_of('tier', plan.tiers, tier)} (plan {plan.name})", field="tier")
     size, seconds, fps = _shape(model, request)
     _check_prompt(model, request)
+    frames, sampling = model.frames.count(seconds, fps), _sampling(model, request)
+    now = database_time()
     return Job(
         workspace=access.workspace,
         created_by=access.user,
@@ -153,13 +159,36 @@ def _fill_in(access: Access, plan: Plan, request: JobRequest) -> Job:
         height=size.height,
         seconds=seconds,
         fps=fps,
-        frames=model.frames.count(seconds, fps),
+        frames=frames,
         seed=_seed(request.seed),
-        created_at=timezone.now(),
-        queued_at=timezone.now(),
-        deadline=timezone.now() + settings.TIER_DEADLINES[tier],
-        **_sampling(model, request),
+        created_at=now,
+        work_ms=_work_ms(model, sampling.get("steps", frames)),
+        **_times(request, tier, now),
+        **sampling,
     )
+
+
+def _work_ms(model: Model, steps: int) -> int:
+    """Milliseconds of an engine that the job is expected to take; at least one."""
+    return max(1, round(model.speed.seconds_per_step * steps * 1000))
+
+
+def _times(request: JobRequest, tier: str, now: datetime) -> dict[str, Any]:
+    """When the job joins its lane, and until when it must have ended."""
+    start = request.not_before
+    if start is not None and start > now + LATEST_START:
+        raise InvalidJob(
+            f"not_before may lie at most {LATEST_START.days} days ahead, but is {start.isoformat()}",
+            field="not_before",
+        )
+    begins = max(start, now) if start else now
+    deadline = request.deadline or begins + settings.TIER_DEADLINES[tier]
+    if not begins < deadline <= begins + LATEST_DEADLINE:
+        rule = f"after {begins.isoformat()} and at most {LATEST_DEADLINE.days} days later"
+        raise InvalidJob(f"deadline must lie {rule}, but is {deadline.isoformat()}", field="deadline")
+    if start is not None and start > now:
+        return {"state": Job.State.SCHEDULED, "not_before": start, "deadline": deadline}
+    return {"queued_at": now, "not_before": start, "deadline": deadline}
 
 
 def _shape(model: Model, request: JobRequest) -> tuple[Size, float, int]:

@@ -1,21 +1,19 @@
-"""Every change of a job's state: one conditional UPDATE, one event, one answer to "did this call do it?".
+"""Every change of a job's state: one conditional change, one event, one answer to "did this call do it?".
 
-Nothing else in the platform writes `Job.state`.
+Nothing else in the platform writes `Job.state`. What a change means for the lanes is done in the same transaction.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
-from django.utils import timezone
 
-from generation import live
+from generation import flows, live, tickets
 from generation.models import Attempt, Job, JobEvent
 
 State, Kind, Outcome = Job.State, JobEvent.Kind, Attempt.Outcome
@@ -24,6 +22,17 @@ State, Kind, Outcome = Job.State, JobEvent.Kind, Attempt.Outcome
 def held_by(attempt: int) -> Q:
     """The fence: jobs on which attempt number `attempt` still has its lease."""
     return Q(attempt=attempt, state__in=Job.HELD, lease_expires_at__gt=Now())
+
+
+@transaction.atomic
+def begin(job: Job) -> None:
+    """Put a new job, `queued` or `scheduled`, into the database and into its lane."""
+    job.save(force_insert=True)
+    record(job.pk, Kind.QUEUED if job.state == State.QUEUED else Kind.SCHEDULED, 0, "")
+    if job.state == State.QUEUED:
+        flows.join(job)
+        flows.throttle(job.workspace_id)
+        tickets.issue_on_commit(job.lane)
 
 
 @transaction.atomic
@@ -36,33 +45,51 @@ def move(
     fence: Q | None = None,
     outcome: Attempt.Outcome | None = None,
     message: str = "",
+    closing: dict[str, Any] | None = None,
     **changes: Any,
 ) -> bool:
     """Move a job to another state if it is in one of `come_from` and the fence holds.
 
     Returns whether this call made the move; only then is there an event, and only then may the caller refund,
-    publish or notify. `outcome` also closes the job's latest attempt; `changes` are further columns.
+    publish or notify. `outcome` also closes the job's latest attempt, with `closing` as further columns of it;
+    `changes` are further columns of the job.
     """
-    now = timezone.now()
-    if to in Job.TERMINAL:
-        changes |= {"ended_at": now, "lease_expires_at": None}
     condition = (fence or Q()) & Q(pk=job_id, state__in=come_from)
-    if not Job.objects.filter(condition).update(state=to, **changes):
+    job = Job.objects.select_for_update(of=("self",)).filter(condition).first()
+    if job is None:
         return False
-    attempt = Job.objects.values_list("attempt", flat=True).get(pk=job_id)
+    was = State(job.state)
+    if to in Job.TERMINAL:
+        changes |= {"ended_at": Now(), "lease_expires_at": None}
+    Job.objects.filter(pk=job_id).update(state=to, **changes)
+    attempt = changes.get("attempt", job.attempt)
     if outcome:
-        _close_attempt(job_id, attempt, outcome, message, now)
-    record(job_id, kind, attempt, message, at=now)
+        _close_attempt(job_id, attempt, outcome=outcome, reason=message, **(closing or {}))
+    record(job_id, kind, attempt, message)
+    _tell_lanes(job, was, to)
     return True
 
 
-def record(job_id: UUID, kind: JobEvent.Kind, attempt: int, message: str, *, at: datetime) -> None:
+def record(job_id: UUID, kind: JobEvent.Kind, attempt: int, message: str) -> None:
     """Write an event, and tell listeners once it is in the database."""
-    JobEvent.objects.create(job_id=job_id, kind=kind, attempt=attempt, message=message, at=at)
+    JobEvent.objects.create(job_id=job_id, kind=kind, attempt=attempt, message=message, at=Now())
     transaction.on_commit(lambda: live.publish(job_id, {"type": "event", "kind": str(kind)}))
 
 
-def _close_attempt(job_id: UUID, number: int, outcome: Attempt.Outcome, reason: str, now: datetime) -> None:
+def _tell_lanes(job: Job, was: Job.State, to: Job.State) -> None:
+    """What the change means for who waits; a claim, from queued to running, does its own part."""
+    if to == State.QUEUED:
+        job.refresh_from_db(fields=["queued_at", "priority"])
+        flows.join(job, returned=was in Job.HELD)
+        tickets.issue_on_commit(job.lane)
+    elif was == State.QUEUED and to != State.RUNNING:
+        flows.leave(job)
+    if was in Job.HELD and to not in Job.HELD:
+        for lane in flows.throttle(job.workspace_id):
+            tickets.issue_on_commit(lane)
+
+
+def _close_attempt(job_id: UUID, number: int, **columns: Any) -> None:
     Attempt.objects.filter(job_id=job_id, number=number, outcome=Outcome.UNDER_WAY).update(
-        outcome=outcome, reason=reason, ended_at=now
+        ended_at=Now(), **columns
     )

@@ -9,14 +9,14 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from django.db import close_old_connections
 
 from generation import attempts, catalog, live
-from generation.claims import claim
+from generation.claims import Claimant, claim_for_ticket
 from generation.engines.base import Cancelled, EngineError, EngineRequest
 from generation.engines.frames import FrameRing
 from generation.lanes import Lane
@@ -39,8 +39,10 @@ IN_HAND = 2
 class Runtime:
     """What this worker process holds: its model's engine, its leases, its finish stage."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, lanes: Sequence[Lane]) -> None:
         self.model = catalog.models()[model]
+        self.lanes = lanes
+        self.place = f"{socket.gethostname()}/cpu"
         self.name = f"{model}@{socket.gethostname()}:{os.getpid()}"
         self.engine = EngineProcess(self.model)
         self.leases = LeaseKeeper()
@@ -65,7 +67,7 @@ class Runtime:
         job = None
         try:
             self.engine.start()  # again, where the last job took it down
-            job = claim(lane, self.name)
+            job = claim_for_ticket(lane, self.lanes, Claimant(self.name, self.place))
         except EngineError as error:
             log.error("%s cannot be started, so its jobs wait: %s", self.model.name, error.message)
         finally:

@@ -16,6 +16,8 @@ from kombu import Queue
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mutoscope.settings")
 
 UPKEEP_QUEUE = "upkeep"
+RETENTION_ROUNDS = 6
+"""Rounds of recovery to one of retention."""
 
 app = Celery("mutoscope")
 
@@ -56,6 +58,11 @@ def _configuration() -> dict[str, Any]:
                 "schedule": every_round,
                 # A late round is as good as none: the next one does the same work.
                 "options": {"queue": UPKEEP_QUEUE, "expires": every_round},
+            },
+            "retain": {
+                "task": "generation.retain",
+                "schedule": every_round * RETENTION_ROUNDS,
+                "options": {"queue": UPKEEP_QUEUE, "expires": every_round * RETENTION_ROUNDS},
             },
         },
     }

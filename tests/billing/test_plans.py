@@ -20,13 +20,13 @@ def test_there_are_plans_to_begin_with(db: None) -> None:
 
 
 def test_a_workspace_without_a_plan_is_on_the_default_one(charlie: User) -> None:
-    assert plan_of(charlie.workspaces.get()).slug == "free"
+    assert plan_of(charlie.workspaces.get().pk).slug == "free"
 
 
 def test_a_workspace_is_on_one_plan_at_a_time(workspace: Workspace) -> None:
-    assert plan_of(workspace).slug == "studio"
+    assert plan_of(workspace.pk).slug == "studio"
     subscribe(workspace, Plan.objects.get(slug="free"))
-    assert plan_of(workspace).slug == "free"
+    assert plan_of(workspace.pk).slug == "free"
     assert Subscription.objects.count() == 1
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from assets.models import Asset
 from generation import attempts, services
-from generation.claims import claim
+from generation.claims import Claimant, claim
 from generation.lanes import Lane
 from generation.models import Job
 from generation.services import JobRequest
@@ -31,7 +31,7 @@ def submit(access: Access, picture: Asset | None = None, **wishes: Any) -> Job:
 def running(access: Access) -> Job:
     """A job that the worker `w1` has claimed: the worker's own copy of it."""
     submit(access)
-    job = claim(PAID, "w1")
+    job = claim([PAID], Claimant("w1"))
     assert job is not None
     return job
 

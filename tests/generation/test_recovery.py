@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 
 from assets.models import Asset
 from generation import live, recovery, services, tasks, tickets
-from generation.claims import claim
+from generation.claims import Claimant, claim
 from generation.models import Attempt, Job
 from mutoscope.accounts.selectors import Access
 from mutoscope.celery import UPKEEP_QUEUE, _configuration, app
@@ -41,7 +41,7 @@ def test_a_lost_job_goes_back_to_its_lane(
     assert attempt.ended_at is not None
     assert kinds(job)[-1] == "returned"
     assert waiting_tickets(settings) == 1
-    again = claim(PAID, "w2")
+    again = claim([PAID], Claimant("w2"))
     assert again is not None
     assert (again.pk, again.attempt) == (job.pk, 2)
 

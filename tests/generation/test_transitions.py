@@ -8,7 +8,7 @@ import pytest
 
 from assets.models import Asset
 from generation import attempts, services, transitions
-from generation.claims import claim
+from generation.claims import Claimant, claim
 from generation.engines.base import EngineError
 from generation.errors import AlreadyEnded
 from generation.models import Attempt, Job, JobEvent
@@ -96,7 +96,7 @@ def lose_lease(job: Job, access: Access) -> None:
 def lose_to_another(job: Job, access: Access) -> None:
     """The attempt is given back behind the worker's back, and another worker has the job."""
     assert attempts.give_back(job, "lost", "lost")
-    assert claim(PAID, "w2") is not None
+    assert claim([PAID], Claimant("w2")) is not None
 
 
 def lose_to_cancel(job: Job, access: Access) -> None:
@@ -166,7 +166,7 @@ def test_after_its_last_attempt_a_job_fails_with_the_reason(access: Access, sett
     settings.JOB_MAX_ATTEMPTS = 2
     job = running(access)
     assert attempts.give_back(job, "oom", "out of memory")
-    again = claim(PAID, "w2")
+    again = claim([PAID], Claimant("w2"))
     assert again is not None
     assert (again.pk, again.attempt, again.started_at) == (job.pk, 2, job.started_at)
     assert attempts.give_back(again, "oom", "out of memory")

@@ -28,15 +28,16 @@ class Command(BaseCommand):
 
     def handle(self, *, model: str, lanes: str, **options: Any) -> None:
         try:
-            queues = [str(Lane(model, tier.strip())) for tier in lanes.split(",")]
+            served = [Lane(model, tier.strip()) for tier in lanes.split(",")]
         except (UnknownLane, CatalogError) as error:
             raise CommandError(str(error)) from error
-        worker = runtime.Runtime(model)
+        worker = runtime.Runtime(model, served)
         try:
             worker.start()
         except EngineError as error:
             raise CommandError(f"{model} could not be loaded: {error.message}") from error
         runtime.make_current(worker)
+        queues = [str(lane) for lane in served]
         self.stdout.write(f"serving {', '.join(queues)} as {worker.name}")
         try:
             run_worker(queues, name=worker.name.replace(":", "-"))

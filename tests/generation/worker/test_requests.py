@@ -8,7 +8,7 @@ import pytest
 
 from assets.models import Asset
 from assets.services import delete
-from generation.claims import claim
+from generation.claims import Claimant, claim
 from generation.engines.base import EngineError
 from generation.worker.runtime import _request
 from mutoscope.accounts.selectors import Access
@@ -17,7 +17,7 @@ from tests.generation.samples import PAID, submit
 
 def test_the_engine_gets_a_copy_of_the_picture(access: Access, picture: Asset, tmp_path: Path) -> None:
     job = submit(access, picture, prompt="push in", seed=3)
-    claimed = claim(PAID, "w")
+    claimed = claim([PAID], Claimant("w"))
     assert claimed is not None
     request = _request(claimed, tmp_path)
     assert request.image == tmp_path / "picture.png"
@@ -28,7 +28,7 @@ def test_the_engine_gets_a_copy_of_the_picture(access: Access, picture: Asset, t
 def test_a_picture_deleted_meanwhile_is_the_persons_doing(access: Access, picture: Asset, tmp_path: Path) -> None:
     submit(access, picture)
     delete(access, picture.pk)
-    claimed = claim(PAID, "w")
+    claimed = claim([PAID], Claimant("w"))
     assert claimed is not None
     with pytest.raises(EngineError) as refused:
         _request(claimed, tmp_path)

@@ -97,7 +97,7 @@ def _show_other_model(request: Visit, access: Access, form: CreateForm) -> HttpR
     """Without scripts, a button brings the options of the model that was chosen."""
     model = choices.model_or_first(form.shown["model"])
     values = {**form.shown, "steps": "", "guidance": ""}
-    initial = choices.fitted(model, plan_of(access.workspace).tiers, values)
+    initial = choices.fitted(model, plan_of(access.workspace.pk).tiers, values)
     return _render(request, access, CreateForm(initial=initial))
 
 
@@ -110,7 +110,7 @@ def _starting_values(access: Access, query: QueryDict) -> dict[str, Any]:
         values["earlier_seed"] = job.seed
     values |= {name: query[name] for name in CreateForm.base_fields if name in query}
     model = choices.model_or_first(values.get("model"))
-    return choices.fitted(model, plan_of(access.workspace).tiers, values)
+    return choices.fitted(model, plan_of(access.workspace.pk).tiers, values)
 
 
 def _render(
@@ -128,7 +128,7 @@ def _render(
         "model": model,
         "modes": choices.modes(model),
         "ratios": choices.ratios(model),
-        "tiers": plan_of(access.workspace).tiers,
+        "tiers": plan_of(access.workspace.pk).tiers,
         "earlier_seed": form.initial.get("earlier_seed"),
     }
     if template == "dashboard/create.html":

@@ -1,0 +1,52 @@
+"""What operators may do with lanes and jobs: pause, resume, boost. Nothing of it loses a job."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import transaction
+
+from generation import catalog, flows, recovery
+from generation.lanes import UnknownLane, every_lane
+from generation.models import Flow, Job, Pause
+from mutoscope.accounts.models import User
+
+
+def scopes() -> list[str]:
+    """Everything that can be paused: all of it, each model, each lane."""
+    return [Pause.EVERYTHING, *catalog.models(), *map(str, every_lane())]
+
+
+def pause(scope: str, *, reason: str = "", by: User | None = None) -> bool:
+    """Let no more jobs of the scope be claimed; those under way go on. Returns whether this call paused it.
+
+    Raises `UnknownLane` for a scope that is none.
+    """
+    if scope not in scopes():
+        raise UnknownLane(f"what is paused must be one of {', '.join(scopes())}, but is {scope!r}")
+    _, created = Pause.objects.get_or_create(scope=scope, defaults={"reason": reason, "paused_by": by})
+    return created
+
+
+def resume(scope: str) -> bool:
+    """Let jobs of the scope be claimed again, at once. Returns whether this call resumed it."""
+    deleted, _ = Pause.objects.filter(scope=scope).delete()
+    if deleted:
+        recovery.reissue_tickets()
+    return bool(deleted)
+
+
+@transaction.atomic
+def boost(job_id: UUID, priority: int) -> bool:
+    """Give a job that waits a priority: above 0 it goes before all others of its lane, below 0 after them.
+
+    Returns whether the job waits, so that there was something to give.
+    """
+    job = Job.objects.select_for_update(of=("self",)).filter(pk=job_id, state__in=Job.WAITING).first()
+    if job is None:
+        return False
+    Job.objects.filter(pk=job_id).update(priority=priority)
+    if job.state == Job.State.QUEUED:
+        flows.lock(job.workspace_id)
+        flows.look_ahead(Flow.objects.filter(lane=job.lane, workspace_id=job.workspace_id))
+    return True

@@ -1,0 +1,62 @@
+"""Removing what nobody needs any more. Safe to run twice at once, and when late."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.conf import settings
+from django.core.files.storage import default_storage
+from django.db.models.functions import Now
+
+from assets.services import discard_folder
+from generation.models import Attempt, Job
+
+CHECKPOINTS = "checkpoints"
+"""The folder in the storage that holds a folder of checkpoints for each job under way."""
+BATCH = 100
+
+Outcome = Attempt.Outcome
+
+
+def checkpoint_folder(job_id: UUID) -> str:
+    """Where the job's checkpoints are in the storage."""
+    return f"{CHECKPOINTS}/{job_id}"
+
+
+def discard_checkpoints() -> int:
+    """Remove the checkpoints of jobs that have ended, known to their rows or not. Returns of how many jobs."""
+    folders = {name: folder for folder in _folders(CHECKPOINTS) if (name := _uuid(folder))}
+    active = set(Job.objects.filter(pk__in=list(folders), state__in=Job.ACTIVE).values_list("pk", flat=True))
+    ended = [name for name in folders if name not in active]
+    for job_id in ended:
+        discard_folder(checkpoint_folder(job_id))
+    Job.objects.filter(pk__in=ended).exclude(checkpoint="").update(checkpoint="", checkpoint_step=0)
+    return len(ended)
+
+
+def discard_unpublished_clips() -> int:
+    """Remove what attempts have stored that ended without publishing it. Returns of how many attempts.
+
+    A worker that was given up may be at it still, so its attempt is left alone for another lease.
+    """
+    waste = Attempt.objects.filter(clip_id__isnull=False, ended_at__lt=Now() - settings.JOB_LEASE)
+    waste = waste.exclude(outcome__in=[Outcome.UNDER_WAY, Outcome.SUCCEEDED]).select_related("job")
+    done = 0
+    for attempt in waste[:BATCH]:
+        discard_folder(f"workspaces/{attempt.job.workspace_id}/{attempt.clip_id}")
+        done += Attempt.objects.filter(pk=attempt.pk, clip_id=attempt.clip_id).update(clip_id=None)
+    return done
+
+
+def _folders(path: str) -> list[str]:
+    try:
+        return default_storage.listdir(path)[0]
+    except FileNotFoundError:  # a local folder that nothing was stored in yet
+        return []
+
+
+def _uuid(name: str) -> UUID | None:
+    try:
+        return UUID(name)
+    except ValueError:
+        return None
