@@ -326,6 +326,4 @@ class Director:
         fault.heal(self._scene)
         if fault.lasts:
             self._say(f"{fault.name}: over ({hit})")
-        self.journal.append(
-            Happened(fault.name, hit, fault.pid, fault.takes_service_away, began, time.time())
-        )
+        self.journal.append(Happened(fault.name, hit, fault.pid, fault.takes_service_away, began, time.time()))

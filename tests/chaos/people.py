@@ -84,11 +84,15 @@ class People:
         self.ledger = Ledger()
 
     def contest(self, rounds: int) -> list[Wish]:
-        """Jobs of equal size from each workspace to one lane, all there before the first is served."""
+        """Jobs of equal size from each workspace to one lane, all there before the first is served.
+
+        Each has more of them than it is due before the heaviest has had its `rounds`.
+        """
+        heaviest = max(plan.weight for _, _, plan in self.members)
         return [
             self._wish(0, f"{CONTEST}-{number}-{n}", number, "pause=0.01", seed=n, steps=10, tier="free")
-            for n in range(rounds)
-            for number in range(WORKSPACES)
+            for number, (_, _, plan) in enumerate(self.members)
+            for n in range(rounds * plan.weight // heaviest + (plan.weight < heaviest) * 2)
         ]
 
     def wishes(self, chance: random.Random, jobs: int, seconds: float) -> list[Wish]:

@@ -1,0 +1,59 @@
+"""`python -m tests.chaos`: the command line, and the order of a suite."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chaos import setting
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything."""
+
+    jobs: int
+    seconds: float
+    workers: int
+    cut_off: float
+    """Seconds that Valkey is cut off each time."""
+    rounds: int
+    """Of the contest by which fairness is measured."""
+
+
+FULL = Size(jobs=400, seconds=300, workers=5, cut_off=60, rounds=12)
+SHORT = Size(jobs=50, seconds=22, workers=4, cut_off=5, rounds=4)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="as in `make test`: every fault once or twice")
+    parser.add_argument("--seed", type=int, help="repeats the plan of jobs and faults")
+    parser.add_argument("--jobs", type=int)
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--minutes", type=float, help="of faults")
+    parser.add_argument(
+        "--var", type=Path, default=setting.BASE / "var" / "chaos", help="folder of the suite's own"
+    )
+    options = parser.parse_args()
+    usual = SHORT if options.short else FULL
+    size = Size(
+        jobs=options.jobs or usual.jobs,
+        seconds=options.minutes * 60 if options.minutes else usual.seconds,
+        workers=options.workers or usual.workers,
+        cut_off=usual.cut_off,
+        rounds=usual.rounds,
+    )
+    seed = secrets.randbelow(2**32) if options.seed is None else options.seed
+    print(f"seed {seed}: {size}", flush=True)
+    with setting.services(options.var.resolve()) as services:
+        from tests.chaos.suite import run  # noqa: PLC0415  Django is set up by now
+
+        return run(services, seed, size)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
