@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 from celery import Celery
+from celery.beat import EmbeddedService
 from celery.signals import setup_logging
 from django.conf import settings
 from kombu import Queue
@@ -91,12 +92,14 @@ def run_worker(queues: list[str], *, name: str, beat: bool = False) -> None:
         queues=queues,
         hostname=f"{name}@%h" if "@" not in name else name,
         pool="solo",
-        beat=beat,
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,
         quiet=True,
     )
+    if beat:
+        # A thread, and not Celery's process: that one would go on for ever when this one is killed.
+        EmbeddedService(app, thread=True, scheduler_cls=app.conf.beat_scheduler).start()
     worker.start()
     if worker.exitcode:
         raise SystemExit(worker.exitcode)
