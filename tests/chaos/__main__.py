@@ -22,10 +22,12 @@ class Size:
     """Seconds that Valkey is cut off each time."""
     rounds: int
     """Of the contest by which fairness is measured."""
+    cap: int
+    """Attempts a job may have. What is wanted is to see jobs survive many faults, not to see them meet the cap."""
 
 
-FULL = Size(jobs=400, seconds=300, workers=5, cut_off=60, rounds=12)
-SHORT = Size(jobs=50, seconds=22, workers=4, cut_off=5, rounds=4)
+FULL = Size(jobs=400, seconds=300, workers=5, cut_off=60, rounds=12, cap=6)
+SHORT = Size(jobs=50, seconds=22, workers=4, cut_off=5, rounds=4, cap=4)
 
 
 def main() -> int:
@@ -46,11 +48,12 @@ def main() -> int:
         workers=options.workers or usual.workers,
         cut_off=usual.cut_off,
         rounds=usual.rounds,
+        cap=usual.cap,
     )
     seed = secrets.randbelow(2**32) if options.seed is None else options.seed
     print(f"seed {seed}: {size}", flush=True)
-    with setting.services(options.var.resolve()) as services:
-        from tests.chaos.suite import run  # noqa: PLC0415  Django is set up by now
+    with setting.services(options.var.resolve(), size.cap) as services:
+        from tests.chaos.suite import run
 
         return run(services, seed, size)
 

@@ -23,21 +23,11 @@ TOLERANCE = 6
 
 
 def breaches(told: list[Story]) -> Iterator[Breach]:
-    owners: defaultdict[object, list[Story]] = defaultdict(list)
+    yield from _owned(told)
     twins: defaultdict[tuple[object, ...], dict[str, Story]] = defaultdict(dict)
     for story in told:
-        job, clip = story.job, story.job.output
-        if (job.state == Job.State.SUCCEEDED) != (clip is not None):
-            yield Breach("wrong", f"{story.told} is {job.state}, and its clip is {clip and clip.pk}")
-        if clip is None:
-            continue
-        owners[clip.pk].append(story)
-        twins[_request(job)].setdefault(clip.sha256, story)
-    for clip_id, those in owners.items():
-        if len(those) > 1:
-            yield Breach("doubled", f"the clip {clip_id} belongs to {' and '.join(s.told for s in those)}")
-    for clip in Asset.objects.filter(origin=Asset.Origin.GENERATED).exclude(pk__in=list(owners)):
-        yield Breach("doubled", f"the clip {clip.pk} ({clip.file}) belongs to no job that succeeded")
+        if story.job.output is not None:
+            twins[_request(story.job)].setdefault(story.job.output.sha256, story)
     for different in twins.values():
         first, *others = different.values()
         for other in others:
@@ -45,6 +35,22 @@ def breaches(told: list[Story]) -> Iterator[Breach]:
         for story in different.values():
             for complaint in _look(story):
                 yield Breach("wrong", f"{story.told}: {complaint}")
+
+
+def _owned(told: list[Story]) -> Iterator[Breach]:
+    """A clip for each success and none for others; each belongs to one job, and none to nobody."""
+    owners: defaultdict[object, list[Story]] = defaultdict(list)
+    for story in told:
+        job, clip = story.job, story.job.output
+        if (job.state == Job.State.SUCCEEDED) != (clip is not None):
+            yield Breach("wrong", f"{story.told} is {job.state}, and its clip is {clip and clip.pk}")
+        if clip is not None:
+            owners[clip.pk].append(story)
+    for clip_id, those in owners.items():
+        if len(those) > 1:
+            yield Breach("doubled", f"the clip {clip_id} belongs to {' and '.join(s.told for s in those)}")
+    for clip in Asset.objects.filter(origin=Asset.Origin.GENERATED).exclude(pk__in=list(owners)):
+        yield Breach("doubled", f"the clip {clip.pk} ({clip.file}) belongs to no job that succeeded")
 
 
 def _request(job: Job) -> tuple[object, ...]:
@@ -80,7 +86,7 @@ def _wrong_colors(job: Job, frames: NDArray[np.uint8]) -> Iterator[str]:
     for index, frame in enumerate(frames):
         due = np.frombuffer(hashlib.sha256(state + index.to_bytes(4, "big")).digest()[:3], np.uint8)
         if np.abs(np.median(frame.reshape(-1, 3), axis=0) - due).max() > TOLERANCE:
-            yield f"frame {index} of its clip must have the colour {due.tolist()}, but shows {frame[0, 0].tolist()}"
+            yield f"frame {index} of its clip must be {due.tolist()}, but is {frame[0, 0].tolist()}"
 
 
 def _chain(job: Job) -> bytes:

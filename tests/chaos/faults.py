@@ -154,8 +154,8 @@ class TicketsDoubled(Fault):
             for ticket in valkey.lrange(lane, 0, -1):
                 valkey.lpush(lane, ticket)
                 doubled += 1
-        from generation import tickets  # noqa: PLC0415  Django is set up by now
-        from generation.lanes import every_lane  # noqa: PLC0415
+        from generation import tickets
+        from generation.lanes import every_lane
 
         for lane in every_lane():
             made_up += tickets.issue(str(lane), self.chance.randint(1, 4))

@@ -1,4 +1,4 @@
-"""Who asks for jobs: many workspaces on two plans, programs that try again until they know, and changes of mind."""
+"""Who asks for jobs: workspaces on two plans, programs that try until they know, people who change their minds."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ def storage() -> Iterator[Breach]:
 
 
 def lanes() -> Iterator[Breach]:
-    """The sums by which claims go agree with the jobs: with all jobs at their end, nobody waits or is held back."""
+    """The sums by which claims go agree with the jobs: once all have ended, nobody waits or is held back."""
     waiting: Counter[tuple[str, object]] = Counter()
     work: Counter[tuple[str, object]] = Counter()
     for lane, workspace, work_ms in Job.objects.filter(state=State.QUEUED).values_list(

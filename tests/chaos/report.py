@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tests.chaos.fairness import Fairness
 from tests.chaos.faults import Happened
 from tests.chaos.people import Ledger
-from tests.chaos.recovery_times import Recovery, spread
+from tests.chaos.recovery_times import SLACK, Recovery, spread
 from tests.chaos.scene import Scene
 from tests.chaos.setting import LEASE
 from tests.chaos.stories import Breach, Story
@@ -41,26 +41,35 @@ def lines(result: Result, scene: Scene) -> list[str]:
     return [
         f"seed        {result.seed} (the plan of jobs and faults again: SEED={result.seed})",
         f"time        {result.seconds:.0f} s",
-        f"jobs        {len(result.told)} from {len({s.job.workspace_id for s in result.told})} workspaces: "
-        + _counts(ends),
+        f"jobs        {len(result.told)} from {_workspaces(result)} workspaces: {_counts(ends)}",
         f"  failed    {_counts(codes) or 'none'}",
         f"  refused   {result.ledger.refused} times by a plan's limit, and asked again",
         f"attempts    {len(attempts)}: {_counts(Counter(a.outcome for a in attempts))}",
         f"faults      {len(result.journal)}: {_counts(Counter(fault.name for fault in result.journal))}",
         "  starts    " + ", ".join(f"{post.name} {post.starts}" for post in scene.posts),
         f"  clocks    {', '.join(f'{post.name} {post.clock:+.0f} s' for post in scene.posts)}",
-        f"resumed     {sum(a.first_step > 0 for a in attempts)} attempts from checkpoints, "
-        f"{sum(a.first_step for a in attempts)} steps spared",
-        f"recovery    back in the lane: {spread([r.until_back for r in calm])}; "
-        f"the bound is the lease of {LEASE:g} s and 5 s",
+        (
+            f"resumed     {sum(a.first_step > 0 for a in attempts)} attempts from checkpoints, "
+            f"{sum(a.first_step for a in attempts)} steps spared"
+        ),
+        (
+            f"recovery    back in the lane: {spread([r.until_back for r in calm])}; "
+            f"the bound is the lease of {LEASE:g} s and {SLACK:g} s"
+        ),
         f"            claimed again: {spread([r.until_claimed for r in calm if r.until_claimed])}",
         f"            while a service was away: {spread([r.until_back for r in disturbed])}",
-        f"fairness    {result.fairness.claims} claims with all workspaces waiting ({shares}); "
-        f"worst difference {result.fairness.worst:.0%} of the bound",
+        (
+            f"fairness    {result.fairness.claims} claims with all workspaces waiting ({shares}); "
+            f"worst difference {result.fairness.worst:.0%} of the bound"
+        ),
         "",
         *(f"{breach.kind.upper()}: {breach.sentence}" for breach in result.breaches),
         f"lost {kinds['lost']}, doubled {kinds['doubled']}, orphaned {kinds['orphaned']}, wrong {kinds['wrong']}",
     ]
+
+
+def _workspaces(result: Result) -> int:
+    return len({story.job.workspace_id for story in result.told})
 
 
 def _counts(counter: Counter[str]) -> str:

