@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from generation.engines.base import EngineRequest, FrameSink, OnStep
+from generation.engines.base import Checkpoints, EngineRequest, FrameSink, OnStep
 
 
 class NullEngine:
@@ -17,7 +17,9 @@ class NullEngine:
 
     def unload(self) -> None: ...
 
-    def generate(self, request: EngineRequest, frames: FrameSink, on_step: OnStep) -> Mapping[str, Any]:
+    def generate(
+        self, request: EngineRequest, frames: FrameSink, on_step: OnStep, checkpoints: Checkpoints
+    ) -> Mapping[str, Any]:
         frame = np.zeros((request.height, request.width, 3), np.uint8)
         for done in range(request.frames):
             frames.write(frame)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, F, FloatField, Q, Value, When
+from django.db.models import Case, F, FloatField, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce, Now
 
 from assets.models import Asset
@@ -27,33 +27,60 @@ class Lost(Exception):
     """The attempt no longer holds its job: cancelled, or the lease ran out. Stop, and leave no trace."""
 
 
-def renew(held: Iterable[tuple[UUID, int]]) -> None:
-    """Push the leases of all attempts in `held` (job, attempt number) into the future, where they still hold."""
-    mine = Q(pk__in=[])
-    for job_id, attempt in held:
-        mine |= transitions.held_by(attempt) & Q(pk=job_id)
-    Job.objects.filter(mine).update(lease_expires_at=Now() + settings.JOB_LEASE)
+def renew(job: Job) -> bool:
+    """Push the attempt's lease into the future. Returns whether the attempt still holds the job."""
+    return bool(_held(job).update(lease_expires_at=Now() + settings.JOB_LEASE))
 
 
 def is_held(job: Job) -> bool:
     """Whether this attempt still holds the job."""
-    return Job.objects.filter(transitions.held_by(job.attempt), pk=job.pk).exists()
+    return _held(job).exists()
 
 
 def note_progress(job: Job, progress: float) -> bool:
-    """Write the share of steps done, 0 to 1. Returns whether the attempt still holds the job."""
-    held = Job.objects.filter(transitions.held_by(job.attempt), pk=job.pk)
-    return bool(held.update(progress=progress))
+    """Write the share of steps done, 0 to 1. Returns whether the attempt is still running."""
+    # A late one must not take back the 1.0 of a job that is finishing.
+    return bool(_held(job).filter(state=State.RUNNING).update(progress=progress))
 
 
-def note_engine_started(job: Job) -> None:
-    """The engine begins to work on the job now."""
-    Attempt.objects.filter(job=job, number=job.attempt).update(engine_started_at=Now())
+def note_engine_started(job: Job, *, memory_plan: str, first_step: int) -> None:
+    """The engine begins to work on the job now, after the steps that a checkpoint spares it."""
+    _attempt(job).update(
+        engine_started_at=Now(),
+        memory_plan=memory_plan,
+        first_step=first_step,
+        size=job.size,
+        frames=job.frames,
+    )
 
 
-def start_finishing(job: Job, recipe: Mapping[str, Any]) -> None:
-    """All frames are made; what is left is the finish stage. Raises `Lost`."""
-    Attempt.objects.filter(job=job, number=job.attempt).update(engine_ended_at=Now())
+def note_engine_ended(job: Job, *, steps: int) -> None:
+    """The engine has let go of the job, after so many steps in this attempt."""
+    _attempt(job).update(engine_ended_at=Now(), steps=steps)
+
+
+def keep_checkpoint(job: Job, name: str, step: int) -> None:
+    """The next attempt goes on after `step`, from the file `name` in the storage. Raises `Lost`."""
+    if not _held(job).update(checkpoint=name, checkpoint_step=step):
+        raise Lost
+    job.checkpoint, job.checkpoint_step = name, step
+
+
+def drop_checkpoint(job: Job) -> None:
+    """The job begins anew: its checkpoint is of no use. Raises `Lost`."""
+    keep_checkpoint(job, "", 0)
+
+
+def note_clip(job: Job, clip_id: UUID) -> None:
+    """From now on there may be files of this asset: they are waste unless this attempt succeeds. Raises `Lost`."""
+    mine = Attempt.objects.filter(number=job.attempt, job__in=_held(job))
+    if not mine.update(clip_id=clip_id):
+        raise Lost
+
+
+def start_finishing(job: Job, recipe: Mapping[str, Any], *, steps: int) -> None:
+    """All frames are made; what is left is the finish stage. May be said again. Raises `Lost`."""
+    note_engine_ended(job, steps=steps)
     moved = transitions.move(
         job.pk,
         Kind.FINISHING,
@@ -63,13 +90,31 @@ def start_finishing(job: Job, recipe: Mapping[str, Any]) -> None:
         progress=1.0,
         recipe=dict(recipe),
     )
-    if not moved:
+    # Said before, where the connection broke before the answer came.
+    if not (moved or _held(job).filter(state=State.FINISHING).exists()):
         raise Lost
 
 
-@transaction.atomic
+def _held(job: Job) -> QuerySet[Job]:
+    """The job's row, as long as this attempt holds it."""
+    return Job.objects.filter(transitions.held_by(job.attempt), pk=job.pk)
+
+
+def _attempt(job: Job) -> QuerySet[Attempt]:
+    return Attempt.objects.filter(job=job, number=job.attempt)
+
+
 def succeed(job: Job, clip: Asset) -> None:
-    """Publish the clip: the asset comes into being and the job succeeds, or neither. Raises `Lost`."""
+    """Publish the clip: the asset comes into being and the job succeeds, or neither. Raises `Lost`.
+
+    May be said again where the connection broke before the answer came.
+    """
+    if not Job.objects.filter(pk=job.pk, state=State.SUCCEEDED, output=clip.pk).exists():
+        _publish(job, clip)
+
+
+@transaction.atomic
+def _publish(job: Job, clip: Asset) -> None:
     clip.save(force_insert=True)
     moved = transitions.move(
         job.pk,

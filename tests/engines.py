@@ -1,10 +1,13 @@
 """A real engine for tests of everything around engines: it does what the prompt says.
 
-`steps=N` steps, `pause=S` seconds each, `crash`, `hang`, `fail=BLAME`, `short` (a frame too few).
+`pause=S` seconds a step. Half of the way: `crash` (the process ends), `hang` (for an hour), `fail=BLAME`. `oom`
+runs out of memory unless the memory plan is a lighter one, `oom=always` under each. `leak=MIB` keeps so much
+memory for good. `short` makes a frame too few.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import time
@@ -12,32 +15,74 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from generation.engines.base import EngineError, EngineRequest, FrameSink, OnStep
+from generation.engines import checkpoints as checkpoint_files
+from generation.engines.base import Checkpoints, EngineError, EngineRequest, FrameSink, OnStep
+
+VERSION = "2"
+LIGHTER_PLANS = {"light"}
 
 
 class StillEngine:
+    """Every step hashes the state that the step before has left; the last state colours the frames.
+
+    So a step that was left out, done twice or done from another state shows in the clip.
+    """
+
+    def __init__(self) -> None:
+        self._leaked: list[bytearray] = []
+
     def load(self) -> None: ...
 
     def warm_up(self) -> None: ...
 
     def unload(self) -> None: ...
 
-    def generate(self, request: EngineRequest, frames: FrameSink, on_step: OnStep) -> Mapping[str, Any]:
+    def generate(
+        self, request: EngineRequest, frames: FrameSink, on_step: OnStep, checkpoints: Checkpoints
+    ) -> Mapping[str, Any]:
         wishes = dict(re.findall(r"(\w+)=([\w.]+)", request.prompt))
         words = set(request.prompt.split())
-        steps = request.steps or 1
-        for step in range(steps):
+        facts = checkpoint_files.facts_of(request, "still", VERSION, memory_plan=request.memory_plan)
+        state = _first_state(request)
+        steps, first = request.steps or 1, 0
+        if request.checkpoint:
+            state, first = checkpoint_files.read(request.checkpoint, facts), request.checkpoint.step
+        self._leaked.append(bytearray(b"\xff") * (int(wishes.get("leak", 0)) * 2**20))
+        for step in range(first, steps):
             time.sleep(float(wishes.get("pause", 0)))
-            if "crash" in words and step == steps // 2:
-                os._exit(7)
-            if "hang" in words and step == steps // 2:
-                time.sleep(3600)
-            if "fail" in wishes and step == steps // 2:
-                raise EngineError("asked_to_fail", "the prompt asked for it", wishes["fail"])
+            if step == steps // 2:
+                _fault(words, wishes, request.memory_plan)
+            state = hashlib.sha256(state + step.to_bytes(4, "big")).digest()
             on_step(step + 1, steps)
-        color = np.array([request.seed % 256, request.seed // 256 % 256, 128], np.uint8)
-        frame = np.broadcast_to(color, (request.height, request.width, 3))
-        for _ in range(request.frames - ("short" in words)):
-            frames.write(frame)
-        return {"engine": "still", "seed": request.seed}
+            if step + 1 < steps and checkpoints.due():
+                checkpoints.save(step + 1, lambda file, state=state: checkpoint_files.write(file, facts, state))
+        for index in range(request.frames - ("short" in words)):
+            color = np.frombuffer(hashlib.sha256(state + index.to_bytes(4, "big")).digest()[:3], np.uint8)
+            frames.write(np.full((request.height, request.width, 3), color, np.uint8))
+        return {"engine": "still", "version": VERSION, "seed": request.seed, "state": state.hex()}
+
+
+def _first_state(request: EngineRequest) -> bytes:
+    picture = b""
+    if request.mode == "i2v":
+        try:
+            with Image.open(request.image or "") as image:
+                picture = image.tobytes()
+        except OSError as error:
+            raise EngineError("image_unreadable", f"the image cannot be read: {error}", "user") from error
+    elif request.mode != "t2v":
+        raise EngineError("mode_unsupported", f"mode must be i2v or t2v, but is {request.mode}", "user")
+    return hashlib.sha256(picture + request.seed.to_bytes(8, "big")).digest()
+
+
+def _fault(words: set[str], wishes: Mapping[str, str], memory_plan: str) -> None:
+    if "crash" in words:
+        os._exit(7)
+    if "hang" in words:
+        time.sleep(3600)
+    if "fail" in wishes:
+        raise EngineError("asked_to_fail", "the prompt asked for it", wishes["fail"])
+    if ("oom" in words and memory_plan not in LIGHTER_PLANS) or wishes.get("oom") == "always":
+        raise EngineError("out_of_memory", "the prompt asked for more memory than there is", "machine")

@@ -21,12 +21,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What it takes to go on after `step`: a local file in a format of the engine's own."""
+
+    step: int
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
 class EngineRequest:
     """What one job asks of an engine: already validated against the catalog, nothing left to default.
 
     `image` is a clean local file (EXIF orientation applied, sRGB, RGB or RGBA), or None in text-to-video.
     `width` and `height` are pixels, `frames` a count, `fps` frames per second; `steps` and `guidance` are None
-    for models that have none.
+    for models that have none. `memory_plan` is one of the catalog's, or empty for the model's first.
+    `checkpoint` is what an earlier attempt left: go on after its step.
     """
 
     mode: str
@@ -40,6 +49,8 @@ class EngineRequest:
     negative_prompt: str = ""
     steps: int | None = None
     guidance: float | None = None
+    memory_plan: str = ""
+    checkpoint: Checkpoint | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -57,6 +68,27 @@ class FrameSink(Protocol):
         """
 
 
+class Checkpoints(Protocol):
+    """Where an engine leaves checkpoints, so that the next attempt need not begin anew.
+
+    Both calls may come from a callback deep inside of the denoising loop, as long as `Preempted` passes up
+    through it. What is written has left the engine when `write` returns; sending it off costs the engine nothing.
+    """
+
+    def due(self) -> bool:
+        """Whether a checkpoint is wanted now: one has not been made for a while, or the worker must stop.
+
+        Raises `Cancelled`.
+        """
+
+    def save(self, step: int, write: Callable[[Path], None]) -> None:
+        """Keep what `write` puts into the file it is given, as the state after `step`.
+
+        Raises `Preempted` when the worker must stop: the next attempt goes on from here, or from the checkpoint
+        before where `write` failed with an OSError.
+        """
+
+
 class Engine(Protocol):
     """One model family."""
 
@@ -66,12 +98,22 @@ class Engine(Protocol):
     def warm_up(self) -> None:
         """Do once whatever would make the first request slower than the next ones."""
 
-    def generate(self, request: EngineRequest, frames: FrameSink, on_step: OnStep) -> Mapping[str, Any]:
+    def generate(
+        self, request: EngineRequest, frames: FrameSink, on_step: OnStep, checkpoints: Checkpoints
+    ) -> Mapping[str, Any]:
         """Make the clip and return its recipe: whatever is needed to make the same clip again.
 
         SHALL write exactly `request.frames` frames of `request.height` × `request.width`; SHALL call
-        `on_step` at least once a step; SHALL let `Cancelled` pass, doing no more work; SHALL give the same
-        frames for the same request and seed; SHALL leave itself ready for the next request whatever happened.
+        `on_step` at least once a step; SHALL let `Cancelled` and `Preempted` pass, doing no more work; SHALL
+        give the same frames for the same request and seed; SHALL leave itself ready for the next request
+        whatever happened.
+
+        SHALL ask `checkpoints.due()` after every step but the last, and when it is, `save` what it takes to go
+        on. With `request.checkpoint` it SHALL go on after that step, tell `on_step` of the later ones alone, and
+        give the same frames as without. A checkpoint that it cannot go on from to the same frames (broken, of
+        another version, or of a memory plan that reckons otherwise) SHALL be an `EngineError` with the code
+        `checkpoint_unreadable`, raised before any frame is written: the caller then asks again without it.
+        Running out of memory SHALL be one with the code `out_of_memory`, or a MemoryError.
 
         Raises `EngineError`.
         """
@@ -82,6 +124,10 @@ class Engine(Protocol):
 
 class Cancelled(Exception):
     """The job is no longer wanted: stop within this step. Raised by `on_step` or by the frame sink."""
+
+
+class Preempted(Exception):
+    """The worker must stop, and the job's state is saved: stop now. Raised by `Checkpoints.save`."""
 
 
 class EngineError(Exception):

@@ -1,35 +1,51 @@
 """The engine process: holds one resident engine and serves one request at a time, as its parent tells it.
 
-The parent speaks over a pipe: `("run", serial, request, slots)` followed by the ring's file descriptor,
-`("free", serial, n)` when n more frames of that request have been encoded, `("cancel",)`, `("exit",)`. The
-engine answers `("ready",)`, `("step", done, total)`, `("frames", written)`, and at the end of a request one of
-`("done", recipe)`, `("cancelled",)` or `("error", EngineError)`.
+The parent speaks over a pipe: `("run", serial, request, slots, checkpointing)` followed by the ring's file
+descriptor, `("free", serial, n)` when n more frames of that request have been encoded, `("cancel", serial)`,
+`("checkpoint_and_stop", serial)`, `("exit",)`. The engine answers `("ready",)`, `("step", done, total)`,
+`("checkpoint", step, file)`, `("frames", written)`, and at the end of a request one of `("done", recipe)`,
+`("cancelled",)`, `("preempted",)` or `("error", EngineError)`.
 """
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+import time
 import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle
+from pathlib import Path
 from typing import Any
 
-from generation.engines.base import Cancelled, Engine, EngineError, EngineRequest
+from generation.engines.base import Cancelled, Engine, EngineError, EngineRequest, Preempted
 from generation.engines.frames import FrameRing, RingSink
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Checkpointing:
+    """Where the checkpoints of one request are written, and how often (seconds)."""
+
+    folder: Path
+    interval: float
+
+
 def main(dotted_path: str, pipe: Connection) -> None:
     """Run until told to exit, or until the parent is gone."""
-    # Ctrl-C reaches the whole group of processes; the parent decides what becomes of this one.
+    # Ctrl-C and SIGTERM reach the whole group of processes; the parent decides what becomes of this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _die_with_parent()
     try:
         engine = make(dotted_path)
         engine.load()
@@ -63,15 +79,35 @@ def make(dotted_path: str) -> Engine:
 
 
 class _Line:
-    """The engine's end of the pipe during one request: steps and frames go out, room and cancels come in."""
+    """The engine's end of the pipe during one request: steps, frames and checkpoints go out; room, cancels and
+    the wish to stop come in. It is the `Checkpoints` that the engine is given."""
 
-    def __init__(self, pipe: Connection, serial: int, slots: int) -> None:
+    def __init__(self, pipe: Connection, serial: int, slots: int, checkpointing: Checkpointing) -> None:
         self._pipe, self._serial, self._room = pipe, serial, slots
+        self._checkpointing = checkpointing
+        self._last_checkpoint = time.monotonic()
+        self._must_stop = False
 
     def on_step(self, done: int, total: int) -> None:
-        while self._pipe.poll():
-            self._hear()
+        self._hear_all()
         self._pipe.send(("step", done, total))
+
+    def due(self) -> bool:
+        self._hear_all()
+        return self._must_stop or time.monotonic() - self._last_checkpoint >= self._checkpointing.interval
+
+    def save(self, step: int, write: Callable[[Path], None]) -> None:
+        file = self._checkpointing.folder / f"checkpoint-{step}"
+        try:
+            write(file)
+        except OSError as error:  # a full disk costs the checkpoint, not the job
+            log.warning("the checkpoint at step %d could not be written: %s", step, error)
+            file.unlink(missing_ok=True)
+        else:
+            self._pipe.send(("checkpoint", step, file))
+        self._last_checkpoint = time.monotonic()
+        if self._must_stop:
+            raise Preempted
 
     def announce(self, written: int) -> None:
         self._pipe.send(("frames", written))
@@ -80,38 +116,61 @@ class _Line:
         while index >= self._room or self._pipe.poll():
             self._hear()
 
+    def _hear_all(self) -> None:
+        while self._pipe.poll():
+            self._hear()
+
     def _hear(self) -> None:
         message = self._pipe.recv()
+        if message[0] == "exit":
+            raise SystemExit
+        # The clip before this one may still be encoding: its room is not ours. A wish to stop that crossed the
+        # end of the request before is not ours either.
+        if message[1] != self._serial:
+            return
         if message[0] == "cancel":
             raise Cancelled
-        # The clip before this one may still be encoding: its room is not ours.
-        if message[0] == "free" and message[1] == self._serial:
+        if message[0] == "checkpoint_and_stop":
+            self._must_stop = True
+        if message[0] == "free":
             self._room += message[2]
 
 
-def _serve(engine: Engine, pipe: Connection, serial: int, request: EngineRequest, slots: int) -> None:
+def _serve(
+    engine: Engine, pipe: Connection, serial: int, request: EngineRequest, slots: int, checkpointing: Checkpointing
+) -> None:
     ring = FrameRing(recv_handle(pipe), request.width, request.height, slots)
-    line = _Line(pipe, serial, slots)
+    line = _Line(pipe, serial, slots, checkpointing)
     sink = RingSink(ring, line.announce, line.wait_for_room)
-    answer: tuple[Any, ...]
     try:
-        recipe = engine.generate(request, sink, line.on_step)
+        answer = _generate(engine, request, sink, line)
+    finally:
+        sink.close()
+        ring.close()
+    pipe.send(answer)
+
+
+def _generate(engine: Engine, request: EngineRequest, sink: RingSink, line: _Line) -> tuple[Any, ...]:
+    """Have the engine make the clip; what the parent is told at the end."""
+    try:
+        recipe = engine.generate(request, sink, line.on_step, line)
         if sink.written != request.frames:
             raise EngineError(
                 "frames_missing",
                 f"the engine was to make {request.frames} frames, but made {sink.written}",
                 "ours",
             )
-        answer = ("done", dict(recipe))
+        return "done", dict(recipe)
     except Cancelled:
-        answer = ("cancelled",)
+        return ("cancelled",)
+    except Preempted:
+        return ("preempted",)
     except EngineError as error:
-        answer = ("error", error)
+        return "error", error
+    except MemoryError:
+        return "error", EngineError("out_of_memory", "the machine's main memory did not suffice", "machine")
     except Exception as error:  # noqa: BLE001  whatever it is, the next request must not meet it
-        answer = ("error", _unforeseen(error))
-    sink.close()
-    ring.close()
-    pipe.send(answer)
+        return "error", _unforeseen(error)
 
 
 def _unforeseen(error: Exception) -> EngineError:
@@ -120,7 +179,19 @@ def _unforeseen(error: Exception) -> EngineError:
 
 
 def _die_with_parent() -> None:
+    """Let nothing keep this process when its parent is gone, however long the engine's code holds on."""
     parent = multiprocessing.parent_process()
-    if parent is not None:
+    if parent is None:
+        return
+    if sys.platform == "linux":
+        # The kernel does it even while a library holds Python's lock; a thread can do it everywhere.
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+        if os.getppid() != parent.pid:  # it went before we asked
+            os._exit(1)
+
+    def wait() -> None:
         parent.join()
-    os._exit(1)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

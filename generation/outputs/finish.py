@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from django.core.files import File
 from django.core.files.base import ContentFile
 from django.db import DatabaseError
+from django.db.models.fields.files import FieldFile
 from django.utils.text import slugify
 from PIL import Image
 
@@ -19,17 +20,21 @@ from generation import attempts
 from generation.engines.base import EngineError
 from generation.models import Job
 from generation.outputs.encode import encode_mp4
+from generation.worker.leases import Hold
+from generation.worker.patience import patiently
 from generation.worker.stream import FrameStream
 from mutoscope.media import MediaError, is_faststart, probe
 
 
-def make_clip(job: Job, stream: FrameStream, scratch: Path) -> None:
+def make_clip(hold: Hold, stream: FrameStream, scratch: Path) -> None:
     """Turn an attempt's frames into a clip in the library, and the job into a success.
 
-    Raises `EngineError` when the clip is no good, `Abandoned` or `attempts.Lost` when it is no longer wanted;
-    in each case nothing is left behind in storage. When the database goes away in the middle of publishing,
-    the files stay, for the clip may be published.
+    Raises `EngineError` when the clip is no good or the storage does not take it, `Abandoned` or `attempts.Lost`
+    when it is no longer wanted; in each case nothing is left behind in storage, or recovery can find it by the
+    attempt's `clip_id`. When the database goes away in the middle of publishing, the files stay, for the clip may
+    be published.
     """
+    job = hold.job
     # 1. Encode, while the frames are still being made.
     clip = scratch / "clip.mp4"
     poster = _Poster(stream, job)
@@ -41,20 +46,57 @@ def make_clip(job: Job, stream: FrameStream, scratch: Path) -> None:
     # 3. Only a job whose engine ended well, and that is still ours, gets any further.
     stream.wait_until_complete()
 
-    # 4. Store, under a name of this attempt's own.
+    # 4. Store, under a name of this attempt's own, which the attempt notes before anything is there.
     asset = _asset(job, clip)
     thumbnail, asset.color = thumbnail_of(poster.image()), average_color(poster.image())
+    hold.insist(lambda: attempts.note_clip(job, asset.pk))
     try:
-        with clip.open("rb") as file:
-            asset.file.save("clip.mp4", File(file), save=False)
-        asset.thumbnail.save("poster.webp", ContentFile(thumbnail.data), save=False)
+        _store(hold, asset.file, "clip.mp4", clip.read_bytes)
+        _store(hold, asset.thumbnail, "poster.webp", lambda: thumbnail.data)
         # 5. Publish: asset, success and event in one transaction.
-        attempts.succeed(job, asset)
+        _publish(hold, asset)
     except DatabaseError:
         # Whether it was committed is not known: a file too many is better than a clip without one.
         raise
     except BaseException:
         discard_files(asset)
+        raise
+
+
+def _store(hold: Hold, field: FieldFile, name: str, content: Callable[[], bytes]) -> None:
+    """Put the content into the asset's file, patiently. Raises `EngineError` (machine) or `attempts.Lost`."""
+
+    def save() -> None:
+        try:
+            field.save(name, ContentFile(content()), save=False)
+        except BaseException:
+            _discard(field, name)  # a part of it may be there, and would have the next try take another name
+            raise
+
+    patiently(save, wanted=hold.is_certain, what="the clip")
+
+
+def _discard(field: FieldFile, name: str) -> None:
+    with suppress(Exception):  # a storage that does not take a file need not let go of one either
+        field.storage.delete(field.field.generate_filename(field.instance, name))
+
+
+def _publish(hold: Hold, asset: Asset) -> None:
+    """Publish the clip. Raises `attempts.Lost` when it certainly was not, else the database's error."""
+    failed: list[DatabaseError] = []
+
+    def succeed() -> None:
+        try:
+            attempts.succeed(hold.job, asset)
+        except DatabaseError as error:
+            failed.append(error)
+            raise
+
+    try:
+        hold.insist(succeed)
+    except attempts.Lost:
+        if failed:
+            raise failed[-1] from None
         raise
 
 

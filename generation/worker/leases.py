@@ -1,25 +1,76 @@
-"""Keeping the leases of everything this worker holds, from a thread of its own."""
+"""Keeping the leases of everything this worker holds, and knowing what it still holds."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from uuid import UUID
+import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from django.conf import settings
-from django.db import Error, close_old_connections
+from django.db import Error, InterfaceError, OperationalError, close_old_connections
 
 from generation import attempts
 from generation.models import Job
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+LOOK = 0.2
+"""Seconds between looks at whether the jobs in hand are still this worker's."""
+UNREACHABLE = (OperationalError, InterfaceError)
+"""What Django raises when the database is away, or the connection to it is broken."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
+"""Seconds between tries at a database that is away."""
+
+
+class Hold:
+    """An attempt's hold on its job, as far as this worker can know it.
+
+    While the database cannot be asked, the attempt goes on for as long as its lease certainly holds by this
+    machine's own clock: no other can have the job until then.
+    """
+
+    def __init__(self, job: Job, since: float) -> None:
+        """`since` is `time.monotonic()` before the claim or renewal was sent: the lease was given later."""
+        self.job = job
+        self.lost = False
+        self.renewed_at = since
+
+    def is_certain(self) -> bool:
+        """Whether the job is this attempt's and nobody else's, for all that this worker knows."""
+        return not self.lost and time.monotonic() < self.renewed_at + settings.JOB_LEASE.total_seconds()
+
+    def insist(self, call: Callable[[], T]) -> T:
+        """What `call` gives; called again while the database is away and the lease certainly holds.
+
+        `call` must be safe to repeat: a connection that breaks hides whether the first one was committed. Raises
+        `attempts.Lost` once the lease may have run out.
+        """
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return call()
+            except UNREACHABLE as error:
+                close_old_connections()
+                if not self.is_certain():
+                    log.warning("job %s: the database is away, and the lease may have run out", self.job.pk)
+                    raise attempts.Lost from error
+                log.warning("job %s: the database is away; tried again in %g s: %s", self.job.pk, pause, error)
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
 
 class LeaseKeeper:
-    """Renews the lease of each job in hand three times a lease, whatever the other threads are busy with."""
+    """Renews the lease of each job in hand three times a lease, and looks at whether it is still this worker's.
+
+    In a thread of its own, whatever the others are busy with or wait for.
+    """
 
     def __init__(self) -> None:
-        self._held: set[tuple[UUID, int]] = set()
+        self._holds: set[Hold] = set()
         self._guard = threading.Lock()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
@@ -31,23 +82,44 @@ class LeaseKeeper:
         self._stopped.set()
         self._thread.join()
 
-    def hold(self, job: Job) -> None:
+    def add(self, hold: Hold) -> None:
         with self._guard:
-            self._held.add((job.pk, job.attempt))
+            self._holds.add(hold)
 
-    def drop(self, job: Job) -> None:
+    def drop(self, hold: Hold) -> None:
         with self._guard:
-            self._held.discard((job.pk, job.attempt))
+            self._holds.discard(hold)
+
+    def in_hand(self) -> list[Hold]:
+        """What has been claimed and is not done with."""
+        with self._guard:
+            return list(self._holds)
 
     def _run(self) -> None:
-        while not self._stopped.wait(settings.JOB_LEASE.total_seconds() / 3):
-            with self._guard:
-                held = set(self._held)
-            if not held:
-                continue
+        away = False
+        while not self._stopped.wait(LOOK):
+            holds = self.in_hand()
             try:
-                attempts.renew(held)
-            except Error:
-                log.exception("leases could not be renewed; tried again in a third of a lease")
-            finally:
+                for hold in holds:
+                    _look_after(hold)
+                if away:
+                    log.info("the database is back")
+                away = False
+            except Error as error:
+                if not away:
+                    log.warning("the leases cannot be renewed while the database is away: %s", error)
+                away = True
+            if away or not holds:
                 close_old_connections()
+        close_old_connections()
+
+
+def _look_after(hold: Hold) -> None:
+    now = time.monotonic()
+    if now - hold.renewed_at < settings.JOB_LEASE.total_seconds() / 3:
+        held = attempts.is_held(hold.job)
+    else:
+        held = attempts.renew(hold.job)
+        if held:
+            hold.renewed_at = now
+    hold.lost = hold.lost or not held

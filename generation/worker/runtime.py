@@ -1,184 +1,194 @@
-"""One job at a time from claim to clip: the engine on one thread, the finish stage on another."""
+"""The worker's life: take a ticket, claim, see the job through; keep the engine sound; end politely."""
 
 from __future__ import annotations
 
 import logging
 import os
-import shutil
+import queue
 import socket
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 
-from django.db import close_old_connections
+from django.conf import settings
 
-from generation import attempts, catalog, live
+from generation import attempts, catalog, tickets
 from generation.claims import Claimant, claim_for_ticket
-from generation.engines.base import Cancelled, EngineError, EngineRequest
+from generation.engines.base import EngineError
 from generation.engines.frames import FrameRing
 from generation.lanes import Lane
-from generation.models import Job
-from generation.outputs.finish import make_clip
+from generation.worker.attempt_run import AttemptRun, Station
+from generation.worker.checkpoints import CheckpointKeeper
+from generation.worker.drain import Drain
 from generation.worker.engine_process import EngineProcess
-from generation.worker.leases import LeaseKeeper
-from generation.worker.stream import Abandoned, FrameStream
+from generation.worker.leases import Hold, LeaseKeeper
+from generation.worker.memory import DriftWatch
+from generation.worker.progress import ProgressTeller
+from generation.worker.scratch import Scratch
+from mutoscope.celery import stop_consuming
 
 log = logging.getLogger(__name__)
 
-LIVE_INTERVAL = 0.1
-"""Seconds between progress messages to listeners."""
-DURABLE_INTERVAL = 1.0
-"""Seconds between progress writes to the database."""
 IN_HAND = 2
 """Jobs a worker may hold: one in the engine, one in the finish stage."""
+RESTART_PAUSES = (0.0, 1.0, 3.0, 10.0, 30.0)
+"""Seconds before each try to start an engine again. After the last the worker gives up, and ends."""
+SWEEP_INTERVAL = 600.0
+"""Seconds between looks for what dead workers of this machine have left."""
+UNHEARD_ROUNDS = 3
+"""Rounds of recovery without a ticket after which an idle worker looks for work itself."""
 
 
 class Runtime:
     """What this worker process holds: its model's engine, its leases, its finish stage."""
 
-    def __init__(self, model: str, lanes: Sequence[Lane]) -> None:
+    def __init__(self, model: str, lanes: Sequence[Lane], scratch: Path | None = None) -> None:
         self.model = catalog.models()[model]
-        self.lanes = lanes
+        self.lanes = list(lanes)
         self.place = f"{socket.gethostname()}/cpu"
         self.name = f"{model}@{socket.gethostname()}:{os.getpid()}"
-        self.engine = EngineProcess(self.model)
+        self.drain = Drain()
         self.leases = LeaseKeeper()
-        self._finisher = ThreadPoolExecutor(1, thread_name_prefix="finish")
+        self.engine = EngineProcess(self.model)
+        self.station = Station(self.engine, self.leases, ProgressTeller(), CheckpointKeeper(), self.drain)
+        self._scratch = Scratch(scratch)
+        self._drift = DriftWatch(self.model.supervision.memory_growth_mib)
         self._room = threading.BoundedSemaphore(IN_HAND)
+        self._to_finish: queue.SimpleQueue[AttemptRun] = queue.SimpleQueue()
+        self._in_hand: set[AttemptRun] = set()
+        # A daemon: what hangs in it when the grace is over must not keep the process.
+        self._finisher = threading.Thread(target=self._finish_all, name="finish", daemon=True)
+        self._swept_at = self._heard_at = float("-inf")
 
     def start(self) -> None:
         """Load and warm the engine. Raises `EngineError`."""
-        self.engine.start()
+        self._sweep()
         self.leases.start()
+        self.station.progress.start()
+        self.station.checkpoints.start()
+        self._finisher.start()
+        self.engine.start(wanted=lambda: not self.drain.asked)
+        self._heard_at = time.monotonic()
 
     def stop(self) -> None:
-        """Let the finish stage end what it has, then end the engine."""
-        self._finisher.shutdown()
+        """Let the finish stage end what it has, within the grace; give the rest back; end the engine."""
+        self.drain.ask()
+        while self._in_hand and time.monotonic() < self.drain.deadline:
+            time.sleep(0.05)
+        for run in list(self._in_hand):
+            log.warning("job %s: the finish stage has not ended in time", run.job.pk)
+            run.give_back_drained()
         self.leases.stop()
-        self.engine.stop()
+        self.station.progress.stop()
+        self.engine.stop(timeout=2.0)
+        self._scratch.close()
 
     def serve(self, lane_name: str) -> None:
-        """Claim one job of the lane and see it through the engine; the finish stage goes on by itself."""
+        """A ticket: claim one job of the lane and see it through the engine; the finish stage goes on by itself.
+
+        When it returns the engine is ready for the next one, or the worker is about to end.
+        """
+        self._heard_at = time.monotonic()
         lane = Lane.parse(lane_name)
-        self._room.acquire()
+        if not self._has_room():
+            tickets.issue(lane_name)  # for a worker that goes on
+            return
+        self._serve(lane)
+        self.keep_engine()
+
+    def tick(self) -> None:
+        """Called every second while no job is in the engine: keep everything sound that nobody asks for."""
+        if self.drain.asked:
+            return
+        self.keep_engine()
+        self._sweep()
+        patience = UNHEARD_ROUNDS * settings.RECOVERY_INTERVAL.total_seconds()
+        if time.monotonic() - self._heard_at > patience:
+            # Tickets are made again every round while jobs wait: either none do, or this worker is deaf.
+            self._heard_at = time.monotonic()
+            for lane in self.lanes:
+                if self._has_room() and self._serve(lane):
+                    log.warning("a job waited in %s, but no ticket had come for %g s", lane, patience)
+                    self.keep_engine()
+
+    def keep_engine(self) -> None:
+        """Have the engine loaded and warm before the next ticket is taken, however often it must be started.
+
+        After so many failures in a row that another try is hopeless, the worker ends, for whoever supervises it.
+        """
+        if self.engine.pid is not None and self._drift.has_drifted(self.engine.pid):
+            log.warning("the engine has grown too much since its first job; it is started again")
+            self.engine.stop()
+        for pause in RESTART_PAUSES:
+            if self.engine.pid is not None or self.drain.asked:
+                return
+            self.drain.sleep(pause)
+            try:
+                self.engine.start(wanted=lambda: not self.drain.asked)
+            except EngineError as error:
+                log.error("%s cannot be started, so its jobs wait: %s", self.model.name, error.message)
+        if self.engine.pid is None and not self.drain.asked:
+            self.drain.ask()
+            stop_consuming(exitcode=1)
+
+    def _has_room(self) -> bool:
+        """Wait for a place in this worker's hands. Returns whether there is one; not when it is to stop."""
+        while not self.drain.asked:
+            if self._room.acquire(timeout=0.2):
+                return True
+        return False
+
+    def _serve(self, lane: Lane) -> bool:
+        """See one job of the lane through the engine, if one waits; the place for it is taken already."""
+        before = time.monotonic()
         job = None
         try:
-            self.engine.start()  # again, where the last job took it down
             job = claim_for_ticket(lane, self.lanes, Claimant(self.name, self.place))
-        except EngineError as error:
-            log.error("%s cannot be started, so its jobs wait: %s", self.model.name, error.message)
         finally:
             if job is None:
                 self._room.release()
-        if job is not None:
-            self._see_through(job)
-
-    def _see_through(self, job: Job) -> None:
+        if job is None:
+            return False
         log.info("job %s: attempt %d begins", job.pk, job.attempt)
+        hold = Hold(job, since=before)
+        self.leases.add(hold)
+        if (run := self._begin(hold)) is not None:
+            run.run_engine()
+        return True
+
+    def _begin(self, hold: Hold) -> AttemptRun | None:
+        """The attempt, with room for its files and frames, and with the finish stage waiting for them."""
+        job = hold.job
         try:
-            scratch = Path(tempfile.mkdtemp(prefix="mutoscope-"))
+            folder = self._scratch.for_attempt()
             ring = FrameRing.create(job.width, job.height, job.frames)
         except OSError as error:
+            self.leases.drop(hold)
             self._room.release()
-            attempts.give_back(job, "no_room", f"the worker has no room for the job's frames: {error}")
-            raise
-        self.leases.hold(job)
-        serial = self.engine.next_serial
-        stream = FrameStream(ring, job.frames, lambda count: self.engine.free_frames(serial, count))
-        self._finisher.submit(self._finish, job, stream, scratch)
-        try:
-            self._generate(job, stream, scratch)
-            stream.complete()
-        except (Cancelled, attempts.Lost):
-            log.info("job %s: attempt %d is no longer wanted", job.pk, job.attempt)
-        except EngineError as error:
-            log.warning("job %s: attempt %d failed: %s", job.pk, job.attempt, error.message)
-            attempts.settle_error(job, error)
-        except Exception as error:
-            attempts.give_back(job, "worker_failed", f"the worker failed: {type(error).__name__}")
-            raise
-        finally:
-            stream.abandon()  # without effect on a stream that is complete
+            message = f"the worker has no room for the job's frames: {error}"
+            hold.insist(lambda: attempts.give_back(job, "no_room", message, blame="machine"))
+            return None
+        run = AttemptRun(self.station, hold, ring, folder)
+        self._in_hand.add(run)
+        self._to_finish.put(run)
+        return run
 
-    def _generate(self, job: Job, stream: FrameStream, scratch: Path) -> None:
-        """Have the engine make all frames; the job is finishing afterwards."""
-        request = _request(job, scratch)
-        attempts.note_engine_started(job)
-        recipe = self.engine.run(
-            request,
-            stream.ring,
-            on_step=_progress_relay(job),
-            on_frames=stream.written,
-            is_wanted=lambda: not stream.rejected and attempts.is_held(job),
-        )
-        attempts.start_finishing(job, recipe)
+    def _finish_all(self) -> None:
+        while True:
+            run = self._to_finish.get()
+            try:
+                run.finish()
+            except Exception:
+                log.exception("job %s: the finish stage failed", run.job.pk)
+            finally:
+                self._in_hand.discard(run)
+                self._room.release()
 
-    def _finish(self, job: Job, stream: FrameStream, scratch: Path) -> None:
-        """The finish stage of one attempt, whatever may come: the next one must find everything in order."""
-        try:
-            make_clip(job, stream, scratch)
-            log.info("job %s: succeeded", job.pk)
-        except (Abandoned, attempts.Lost):
-            log.info("job %s: attempt %d leaves no clip", job.pk, job.attempt)
-        except EngineError as error:
-            log.warning("job %s: attempt %d gave no clip: %s", job.pk, job.attempt, error.message)
-            stream.reject()
-            attempts.settle_error(job, error)
-        except Exception as error:
-            log.exception("job %s: the finish stage failed", job.pk)
-            stream.reject()
-            attempts.give_back(job, "finish_failed", f"the clip could not be finished: {type(error).__name__}")
-        finally:
-            stream.wait_for_engine()
-            self.leases.drop(job)
-            self._room.release()
-            close_old_connections()
-            shutil.rmtree(scratch, ignore_errors=True)
-            stream.ring.close()
-
-
-def _request(job: Job, scratch: Path) -> EngineRequest:
-    """The job as the engine is asked for it, with its picture on local disk."""
-    picture = None
-    if job.picture is not None:
-        if job.picture.deleted_at:
-            raise EngineError("picture_deleted", "the picture was deleted before the job could begin", "user")
-        picture = scratch / f"picture{Path(str(job.picture.file)).suffix}"
-        with job.picture.file.open("rb") as source, picture.open("wb") as target:
-            shutil.copyfileobj(source, target)
-    return EngineRequest(
-        mode=job.mode,
-        prompt=job.prompt,
-        negative_prompt=job.negative_prompt,
-        image=picture,
-        width=job.width,
-        height=job.height,
-        frames=job.frames,
-        fps=job.fps,
-        seed=job.seed,
-        steps=job.steps,
-        guidance=job.guidance,
-    )
-
-
-def _progress_relay(job: Job) -> Callable[[int, int], None]:
-    """Tells listeners of each step, and the database now and then."""
-    last_live = last_durable = 0.0
-
-    def relay(done: int, total: int) -> None:
-        nonlocal last_live, last_durable
-        now = time.monotonic()
-        if now - last_live >= LIVE_INTERVAL or done == total:
-            last_live = now
-            live.publish(job.pk, {"type": "progress", "progress": done / total, "step": done, "steps": total})
-        if now - last_durable >= DURABLE_INTERVAL:
-            last_durable = now
-            attempts.note_progress(job, done / total)
-
-    return relay
+    def _sweep(self) -> None:
+        if time.monotonic() - self._swept_at > SWEEP_INTERVAL:
+            self._swept_at = time.monotonic()
+            self._scratch.sweep()
 
 
 _current: list[Runtime] = []

@@ -33,6 +33,11 @@ class FrameStream:
             self._written = count
             self._changed.notify_all()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether there are frames already."""
+        return self._written > 0
+
     def complete(self) -> None:
         """All frames are made, and the job is finishing."""
         with self._changed:

@@ -6,11 +6,13 @@ The reasons are in `docs/decisions/0002-tickets-and-late-binding.md`.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
 from celery.beat import EmbeddedService
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_ready, worker_shutting_down
+from celery.worker import state
 from django.conf import settings
 from kombu import Queue
 
@@ -19,6 +21,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mutoscope.settings")
 UPKEEP_QUEUE = "upkeep"
 RETENTION_ROUNDS = 6
 """Rounds of recovery to one of retention."""
+TICK = 1.0
+"""Seconds between the calls of `on_tick`."""
 
 app = Celery("mutoscope")
 
@@ -41,6 +45,7 @@ def _configuration() -> dict[str, Any]:
             "interval_max": 0.1,
         },
         "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,  # for ever: a worker outlives a broker that is away for hours
         # One queue a lane and no others: a ticket to a lane that does not exist is an error.
         "task_queues": [Queue(name) for name in [*map(str, every_lane()), UPKEEP_QUEUE]],
         "task_create_missing_queues": False,
@@ -80,13 +85,23 @@ def _keep_logging(**kwargs: Any) -> None:
 app.autodiscover_tasks(["generation"])
 
 
-def run_worker(queues: list[str], *, name: str, beat: bool = False) -> None:
+def run_worker(
+    queues: list[str],
+    *,
+    name: str,
+    beat: bool = False,
+    on_stop: Callable[[], None] | None = None,
+    on_tick: Callable[[], None] | None = None,
+) -> None:
     """Consume the queues, one ticket at a time, until SIGTERM or Ctrl-C; then finish what is in hand.
 
     The solo pool works on the ticket in the consumer's own loop: while a job runs nothing more is fetched, and
     the moment it ends the next ticket is (a pool of one thread would wait for the loop's next tick, up to a
     second). What the blocked loop cannot do meanwhile, other parts do: leases are kept by a thread, hung
     engines are killed by their parent, and a broker connection that was dropped is made anew.
+
+    `on_stop` is called from the signal handler, in the middle of whatever the main thread does: it may do no more
+    than take note. `on_tick` is called every second between tickets, by the loop.
     """
     worker = app.Worker(
         queues=queues,
@@ -99,7 +114,23 @@ def run_worker(queues: list[str], *, name: str, beat: bool = False) -> None:
     )
     if beat:
         # A thread, and not Celery's process: that one would go on for ever when this one is killed.
-        EmbeddedService(app, thread=True, scheduler_cls=app.conf.beat_scheduler).start()
+        EmbeddedService(app, thread=True, scheduler_cls=app.conf.beat_scheduler).start()  # type: ignore[union-attr]
+
+    def stopping(**kwargs: Any) -> None:
+        if on_stop:
+            on_stop()
+
+    def ready(sender: Any, **kwargs: Any) -> None:
+        if on_tick:
+            sender.timer.call_repeatedly(TICK, on_tick)
+
+    worker_shutting_down.connect(stopping)
+    worker_ready.connect(ready)
     worker.start()
     if worker.exitcode:
         raise SystemExit(worker.exitcode)
+
+
+def stop_consuming(exitcode: int) -> None:
+    """End this worker process after the ticket in hand, as a signal would, with this exit code."""
+    state.should_stop = exitcode  # type: ignore[assignment]  # None until somebody asks, as in Celery's own

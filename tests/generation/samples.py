@@ -38,7 +38,7 @@ def running(access: Access) -> Job:
 
 def finishing(access: Access) -> Job:
     job = running(access)
-    attempts.start_finishing(job, {"seed": job.seed})
+    attempts.start_finishing(job, {"seed": job.seed}, steps=8)
     return job
 
 

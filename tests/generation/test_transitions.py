@@ -116,11 +116,11 @@ def test_a_stale_attempt_changes_nothing_while_running(access: Access, lose: Any
     job = running(access)
     lose(job, access)
     before = facts(job)
-    attempts.renew([(job.pk, job.attempt)])
+    assert not attempts.renew(job)
     assert attempts.is_held(job) is False
     assert attempts.note_progress(job, 0.7) is False
     with pytest.raises(attempts.Lost):
-        attempts.start_finishing(job, {})
+        attempts.start_finishing(job, {}, steps=8)
     assert attempts.fail(job, "bad", "bad") is False
     assert attempts.give_back(job, "bad", "bad") is False
     attempts.settle_error(job, EngineError("bad", "bad", "user"))
@@ -143,7 +143,8 @@ def test_a_lease_is_renewed_for_whoever_holds_it(access: Access) -> None:
     held, lost = running(access), running(access)
     expire(lost)
     before = dict(Job.objects.values_list("pk", "lease_expires_at"))
-    attempts.renew([(held.pk, held.attempt), (lost.pk, lost.attempt)])
+    assert attempts.renew(held)
+    assert not attempts.renew(lost)
     after = dict(Job.objects.values_list("pk", "lease_expires_at"))
     assert after[held.pk] > before[held.pk]
     assert after[lost.pk] == before[lost.pk]

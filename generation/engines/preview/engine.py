@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path as File
 from typing import Any
 
@@ -13,7 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from generation.engines.base import EngineError, EngineRequest, FrameSink, OnStep
+from generation.engines import checkpoints as checkpoint_files
+from generation.engines.base import Checkpoints, EngineError, EngineRequest, FrameSink, OnStep
 from generation.engines.preview.camera import (
     Coordinates,
     Points,
@@ -69,12 +71,24 @@ class PreviewEngine:
         request = EngineRequest(mode="i2v", prompt="push in", width=64, height=36, frames=1, fps=24, seed=0)
         list(render(prepare(request, picture)))
 
-    def generate(self, request: EngineRequest, frames: FrameSink, on_step: OnStep) -> Mapping[str, Any]:
-        """Render the clip; a step is a frame. Raises `EngineError` when mode or image are unfit."""
+    def generate(
+        self, request: EngineRequest, frames: FrameSink, on_step: OnStep, checkpoints: Checkpoints
+    ) -> Mapping[str, Any]:
+        """Render the clip; a step is a frame. Raises `EngineError` when mode or image are unfit.
+
+        A checkpoint holds the number of the step and nothing else: the frames before it are rendered again, for
+        they are a pure function of the request. Measured at 720p on one machine in one run, a frame took 26 ms to
+        render, but 123 ms to pack without loss and unpack, beside 1.4 MB to store and to fetch.
+        """
+        spared = _steps_spared(request)
         take = prepare(request, open_picture(_image_of(request), request.width, request.height))
         for done, frame in enumerate(render(take), start=1):
             frames.write(frame)
+            if done <= spared:
+                continue
             on_step(done, request.frames)
+            if done < request.frames and checkpoints.due():
+                checkpoints.save(done, partial(_leave_checkpoint, request, done))
         return _recipe(request, take)
 
     def unload(self) -> None:
@@ -124,6 +138,19 @@ def _between_nodes(nodes: Coordinates, view: View) -> Coordinates:
     height, width = nodes.shape
     full = np.asarray(cv2.resize(nodes, (width * _STEP, height * _STEP)), np.float32)
     return full[_STEP : _STEP + view.height, _STEP : _STEP + view.width]
+
+
+def _steps_spared(request: EngineRequest) -> int:
+    if request.checkpoint is None:
+        return 0
+    state = checkpoint_files.read(request.checkpoint, checkpoint_files.facts_of(request, "preview", VERSION))
+    if state != str(request.checkpoint.step).encode():
+        raise checkpoint_files.unreadable("it was made at another step")
+    return request.checkpoint.step
+
+
+def _leave_checkpoint(request: EngineRequest, step: int, file: File) -> None:
+    checkpoint_files.write(file, checkpoint_files.facts_of(request, "preview", VERSION), str(step).encode())
 
 
 def _image_of(request: EngineRequest) -> File:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -31,15 +33,16 @@ class Command(BaseCommand):
             served = [Lane(model, tier.strip()) for tier in lanes.split(",")]
         except (UnknownLane, CatalogError) as error:
             raise CommandError(str(error)) from error
+        queues = [str(lane) for lane in served]
+        # Until the tickets' consumer is there, and has handlers of its own, nothing is in hand.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         worker = runtime.Runtime(model, served)
         try:
             worker.start()
+            runtime.make_current(worker)
+            self.stdout.write(f"serving {', '.join(queues)} as {worker.name}")
+            run_worker(queues, name=worker.name.replace(":", "-"), on_stop=worker.drain.ask, on_tick=worker.tick)
         except EngineError as error:
             raise CommandError(f"{model} could not be loaded: {error.message}") from error
-        runtime.make_current(worker)
-        queues = [str(lane) for lane in served]
-        self.stdout.write(f"serving {', '.join(queues)} as {worker.name}")
-        try:
-            run_worker(queues, name=worker.name.replace(":", "-"))
         finally:
             worker.stop()

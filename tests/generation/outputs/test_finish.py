@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from django.core.files.storage import default_storage
+from django.core.files.storage import FileSystemStorage, default_storage
 from django.db import OperationalError
 
 from assets.models import Asset
@@ -15,9 +19,10 @@ from generation.engines.base import EngineError
 from generation.engines.frames import FrameRing
 from generation.models import Job
 from generation.outputs.finish import check_clip, make_clip
+from generation.worker.leases import Hold
 from generation.worker.stream import Abandoned, FrameStream
 from mutoscope.accounts.selectors import Access
-from tests.generation.samples import expire, running
+from tests.generation.samples import expire, kinds, running
 
 
 @pytest.fixture
@@ -33,17 +38,35 @@ def finish(access: Access, tmp_path: Path) -> Iterator[Callable[[Callable[[Job],
             ring.slot(index)[:] = bytes([index * 8]) * ring.frame_bytes
         stream.written(job.frames)
         try:
-            attempts.start_finishing(job, {})
+            attempts.start_finishing(job, {}, steps=8)
             meanwhile(job)
             stream.complete()
         except attempts.Lost:
             stream.abandon()
-        make_clip(job, stream, tmp_path)
+        make_clip(Hold(job, time.monotonic()), stream, tmp_path)
         return job
 
     yield run
     for ring in rings:
         ring.close()
+
+
+@pytest.fixture
+def refusing(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Makes the storage run full in the middle of a file, so many times."""
+    save = FileSystemStorage._save
+    left = [0]
+
+    def run_full(storage: FileSystemStorage, name: str, content: Any) -> str:
+        kept = save(storage, name, content)
+        if left[0]:
+            left[0] -= 1
+            os.truncate(storage.path(kept), 1)
+            raise OSError(28, "No space left on device")
+        return kept
+
+    monkeypatch.setattr(FileSystemStorage, "_save", run_full)
+    return lambda times: left.__setitem__(0, times)
 
 
 def stored() -> list[Path]:
@@ -78,8 +101,32 @@ def test_an_attempt_that_lost_its_job_leaves_nothing(
     assert not Asset.objects.filter(kind="video").exists()
 
 
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_connection_that_breaks_while_publishing_costs_and_doubles_nothing(
+    finish: Callable[..., Job], monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    succeed, calls = attempts.succeed, []
+
+    def cut_off_at_first(job: Job, clip: Asset) -> None:
+        calls.append(clip.pk)
+        if committed or len(calls) > 1:
+            succeed(job, clip)
+        if len(calls) == 1:
+            raise OperationalError("the connection was lost while it was committing")
+
+    monkeypatch.setattr(attempts, "succeed", cut_off_at_first)
+    job = finish(lambda _: None)
+    clip = Asset.objects.get(kind="video")
+    assert (len(calls), clip.made_by, clip.made_by.state) == (2, job, "succeeded")
+    assert job.attempts.get().clip_id == clip.pk
+    assert kinds(job).count("succeeded") == 1
+    assert len(stored()) == 2
+
+
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
 def test_a_clip_whose_publication_may_have_happened_keeps_its_files(
-    finish: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+    finish: Callable[..., Job], monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     succeed = attempts.succeed
 
@@ -88,6 +135,7 @@ def test_a_clip_whose_publication_may_have_happened_keeps_its_files(
         raise OperationalError("the connection was lost while it was committing")
 
     monkeypatch.setattr(attempts, "succeed", committed_and_cut_off)
+    settings.JOB_LEASE = timedelta(seconds=1)
     with pytest.raises(OperationalError):
         finish(lambda _: None)
     clip = Asset.objects.get(kind="video")
@@ -95,10 +143,32 @@ def test_a_clip_whose_publication_may_have_happened_keeps_its_files(
     assert clip.made_by.state == Job.State.SUCCEEDED
 
 
+def test_a_storage_that_refuses_for_a_while_gets_the_clip_in_the_end(
+    finish: Callable[..., Job], refusing: Callable[[int], None]
+) -> None:
+    refusing(2)
+    job = finish(lambda _: None)
+    clip = Asset.objects.get(kind="video")
+    assert sorted(path.name for path in stored()) == ["clip.mp4", "poster.webp"]
+    assert clip.file.size == clip.size_bytes
+    assert clip.made_by == job
+
+
+def test_a_storage_that_refuses_for_good_is_the_machines_fault(
+    finish: Callable[..., Job], refusing: Callable[[int], None], settings: Any
+) -> None:
+    settings.STORAGE_PATIENCE = timedelta(seconds=0.5)
+    refusing(100)
+    with pytest.raises(EngineError) as caught:
+        finish(lambda _: None)
+    assert (caught.value.code, caught.value.blame) == ("storage_failed", "machine")
+    assert stored() == []
+
+
 def test_a_job_that_was_taken_away_while_its_frames_were_made_is_not_stored(
     finish: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def taken(job: Job, recipe: object) -> None:
+    def taken(job: Job, recipe: object, *, steps: int) -> None:
         raise attempts.Lost
 
     monkeypatch.setattr(attempts, "start_finishing", taken)

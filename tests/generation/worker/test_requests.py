@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from assets.models import Asset
 from assets.services import delete
 from generation.claims import Claimant, claim
 from generation.engines.base import EngineError
-from generation.worker.runtime import _request
+from generation.worker.attempt_run import make_request
+from generation.worker.leases import Hold
 from mutoscope.accounts.selectors import Access
 from tests.generation.samples import PAID, submit
 
@@ -19,7 +21,7 @@ def test_the_engine_gets_a_copy_of_the_picture(access: Access, picture: Asset, t
     job = submit(access, picture, prompt="push in", seed=3)
     claimed = claim([PAID], Claimant("w"))
     assert claimed is not None
-    request = _request(claimed, tmp_path)
+    request = make_request(Hold(claimed, time.monotonic()), tmp_path, "")
     assert request.image == tmp_path / "picture.png"
     assert request.image.read_bytes() == Path(picture.file.path).read_bytes()
     assert (request.prompt, request.seed, request.frames, request.fps) == ("push in", 3, job.frames, job.fps)
@@ -31,5 +33,5 @@ def test_a_picture_deleted_meanwhile_is_the_persons_doing(access: Access, pictur
     claimed = claim([PAID], Claimant("w"))
     assert claimed is not None
     with pytest.raises(EngineError) as refused:
-        _request(claimed, tmp_path)
+        make_request(Hold(claimed, time.monotonic()), tmp_path, "")
     assert (refused.value.code, refused.value.blame) == ("picture_deleted", "user")

@@ -41,7 +41,7 @@ def test_a_job_becomes_a_clip(access: Access, picture: Asset, manage: RunManage)
     attempt = job.attempts.get()
     assert attempt.outcome == Attempt.Outcome.SUCCEEDED
     assert attempt.claimed_at <= attempt.engine_started_at <= attempt.engine_ended_at <= attempt.ended_at  # type: ignore[operator]
-    assert job.recipe == {"engine": "still", "seed": 5}
+    assert (job.recipe["engine"], job.recipe["seed"]) == ("still", 5)
 
 
 def test_cancelling_frees_the_engine_within_a_step(access: Access, picture: Asset, manage: RunManage) -> None:

@@ -1,0 +1,235 @@
+"""One attempt from claim to clip: the engine's side on one thread, the finish stage's side on another."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from django.conf import settings
+from django.db import close_old_connections
+
+from generation import attempts
+from generation.engines.base import Cancelled, Checkpoint, EngineError, EngineRequest, Preempted
+from generation.engines.frames import FrameRing
+from generation.engines.process import Checkpointing
+from generation.outputs.finish import make_clip
+from generation.worker import checkpoints
+from generation.worker.checkpoints import CheckpointKeeper
+from generation.worker.drain import Drain, Outlook, Wish
+from generation.worker.engine_process import EngineProcess
+from generation.worker.leases import Hold, LeaseKeeper
+from generation.worker.patience import patiently
+from generation.worker.progress import ProgressTeller
+from generation.worker.stream import Abandoned, FrameStream
+
+log = logging.getLogger(__name__)
+
+TAIL = 2.0
+"""Seconds from the last step to the published clip, until this worker has measured its own."""
+
+
+@dataclass(slots=True)
+class Station:
+    """What an attempt works with: this worker's engine and what keeps, tells and stores."""
+
+    engine: EngineProcess
+    leases: LeaseKeeper
+    progress: ProgressTeller
+    checkpoints: CheckpointKeeper
+    drain: Drain
+    tail: float = TAIL
+    """Seconds from the last step to the published clip, as the latest job took."""
+
+
+class AttemptRun:
+    """One attempt in this worker's hands."""
+
+    def __init__(self, station: Station, hold: Hold, ring: FrameRing, folder: Path) -> None:
+        self.station, self.hold, self.job = station, hold, hold.job
+        self.folder = folder
+        self._serial = 0
+        self.stream = FrameStream(
+            ring, self.job.frames, lambda count: station.engine.free_frames(self._serial, count)
+        )
+        model = station.engine.model
+        self.memory_plan = self.job.memory_plan or (model.memory_plans or [""])[0]
+        self.outlook = Outlook(self.job.steps or self.job.frames, model.speed.seconds_per_step)
+        self.first_step = 0
+        self._steps_ended_at = time.monotonic()
+
+    # --- The engine's side: the worker's main thread -------------------------------------------------------
+
+    def run_engine(self) -> None:
+        """Have the engine make all frames, or settle what becomes of the job."""
+        try:
+            self._generate()
+            self.stream.complete()
+        except (Cancelled, attempts.Lost):
+            log.info("job %s: attempt %d is no longer wanted", self.job.pk, self.job.attempt)
+        except Preempted:
+            self._engine_ended()
+            self.station.checkpoints.settle(self.station.drain.deadline)
+            self.give_back_drained()
+        except EngineError as error:
+            if error.code == "out_of_memory":
+                self.station.engine.kill()  # what it still holds on to is not known; it is started again
+            self._engine_ended()
+            self._settle_error(error)
+        except Exception as error:
+            self._give_back("worker_failed", f"the worker failed: {type(error).__name__}")
+            raise
+        finally:
+            self.stream.abandon()  # without effect on a stream that is complete
+
+    def _generate(self) -> None:
+        """Have the engine make all frames; the job is finishing afterwards."""
+        hold, job = self.hold, self.job
+        checkpoint = checkpoints.fetch(hold, self.folder)
+        request = make_request(hold, self.folder, self.memory_plan)
+        try:
+            recipe = self._run(request, checkpoint)
+        except EngineError as error:
+            if error.code != "checkpoint_unreadable" or not checkpoint or self.stream.has_begun:
+                raise
+            log.warning("job %s: %s; it begins anew", job.pk, error.message)
+            checkpoints.drop(hold)
+            recipe = self._run(request, None)
+        steps = self._steps_done
+        hold.insist(lambda: attempts.start_finishing(job, recipe, steps=steps))
+
+    def _run(self, request: EngineRequest, checkpoint: Checkpoint | None) -> dict[str, object]:
+        self.first_step = self.outlook.done = checkpoint.step if checkpoint else 0
+        self.hold.insist(
+            lambda: attempts.note_engine_started(
+                self.job, memory_plan=self.memory_plan, first_step=self.first_step
+            )
+        )
+        self._serial = self.station.engine.next_serial
+        return dict(
+            self.station.engine.run(
+                replace(request, checkpoint=checkpoint),
+                self.stream.ring,
+                Checkpointing(self.folder, settings.CHECKPOINT_INTERVAL.total_seconds()),
+                self,
+            )
+        )
+
+    @property
+    def _steps_done(self) -> int:
+        """Steps of this attempt alone."""
+        return self.outlook.done - self.first_step
+
+    def on_step(self, done: int, total: int) -> None:
+        self.outlook.step(done, total)
+        self._steps_ended_at = time.monotonic()
+        self.station.progress.tell(self.job, done, total)
+
+    def on_frames(self, written: int) -> None:
+        self.stream.written(written)
+
+    def on_checkpoint(self, step: int, file: Path) -> None:
+        self.station.checkpoints.keep(self.hold, step, file)
+
+    def wish(self) -> Wish:
+        if self.stream.rejected or not self.hold.is_certain():
+            return Wish.CANCEL
+        return self.station.drain.wish(self.outlook, self.station.tail)
+
+    # --- The finish stage's side ------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """The finish stage of the attempt, whatever may come: the next one must find everything in order."""
+        job = self.job
+        try:
+            make_clip(self.hold, self.stream, self.folder)
+            self.station.tail = time.monotonic() - self._steps_ended_at
+            log.info("job %s: succeeded", job.pk)
+        except (Abandoned, attempts.Lost):
+            log.info("job %s: attempt %d leaves no clip", job.pk, job.attempt)
+        except EngineError as error:
+            self.stream.reject()
+            self._settle_error(error)
+        except Exception as error:
+            log.exception("job %s: the finish stage failed", job.pk)
+            self.stream.reject()
+            self._give_back("finish_failed", f"the clip could not be finished: {type(error).__name__}")
+        finally:
+            self.stream.wait_for_engine()
+            self.station.leases.drop(self.hold)
+            close_old_connections()
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.stream.ring.close()
+
+    # --- What becomes of the job ------------------------------------------------------------------------------
+
+    def give_back_drained(self) -> None:
+        """Return the job because this worker stops: that is nobody's fault, and counts against nobody."""
+        where = checkpoints.describe(self.job, self.outlook.total)
+        self._settle(
+            lambda: attempts.give_back(
+                self.job, "worker_stopped", f"the worker was stopped; {where}", blame="", counts=False
+            )
+        )
+        self.hold.lost = True
+
+    def _settle_error(self, error: EngineError) -> None:
+        log.warning("job %s: attempt %d failed: %s", self.job.pk, self.job.attempt, error.message)
+        self._settle(lambda: attempts.settle_error(self.job, error))
+
+    def _give_back(self, code: str, message: str) -> None:
+        self._settle(lambda: attempts.give_back(self.job, code, message, blame="ours"))
+
+    def _engine_ended(self) -> None:
+        self._settle(lambda: attempts.note_engine_ended(self.job, steps=self._steps_done))
+
+    def _settle(self, call: Callable[[], object]) -> None:
+        """Tell the database, as long as there is a point in it: recovery does what cannot be said any more."""
+        try:
+            self.hold.insist(call)
+        except attempts.Lost:
+            log.warning("job %s: attempt %d is left to recovery", self.job.pk, self.job.attempt)
+
+
+def make_request(hold: Hold, folder: Path, memory_plan: str) -> EngineRequest:
+    """The job as the engine is asked for it, with its picture on local disk.
+
+    Raises `EngineError`, and `attempts.Lost` where that takes too long.
+    """
+    job = hold.job
+    return EngineRequest(
+        mode=job.mode,
+        prompt=job.prompt,
+        negative_prompt=job.negative_prompt,
+        image=_picture(hold, folder),
+        width=job.width,
+        height=job.height,
+        frames=job.frames,
+        fps=job.fps,
+        seed=job.seed,
+        steps=job.steps,
+        guidance=job.guidance,
+        memory_plan=memory_plan,
+    )
+
+
+def _picture(hold: Hold, folder: Path) -> Path | None:
+    picture = hold.job.picture
+    if picture is None:
+        return None
+    if picture.deleted_at:
+        raise EngineError("picture_deleted", "the picture was deleted before the job could begin", "user")
+    target = folder / f"picture{Path(str(picture.file)).suffix}"
+
+    def copy() -> None:
+        with picture.file.open("rb") as source, target.open("wb") as file:
+            shutil.copyfileobj(source, file)
+
+    try:
+        patiently(copy, wanted=hold.is_certain, what="the picture")
+    except FileNotFoundError as error:
+        raise EngineError("picture_missing", "the picture is missing in the storage", "machine") from error
+    return target

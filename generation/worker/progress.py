@@ -1,0 +1,79 @@
+"""Telling how far the engine is, without ever making it wait for Redis or the database."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+
+from django.db import Error, close_old_connections
+
+from generation import attempts, live
+from generation.models import Job
+
+log = logging.getLogger(__name__)
+
+LIVE_INTERVAL = 0.1
+"""Seconds between progress messages to listeners."""
+DURABLE_INTERVAL = 1.0
+"""Seconds between progress writes to the database."""
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    job: Job
+    done: int
+    total: int
+
+
+class ProgressTeller:
+    """Tells listeners of the newest step, and the database now and then, in a thread of its own.
+
+    Steps that come while it waits for Redis or the database are passed over: only the newest counts.
+    """
+
+    def __init__(self) -> None:
+        self._newest: _News | None = None
+        self._arrived = threading.Event()
+        self._stopped = threading.Event()
+        self._durable_at = 0.0
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._arrived.set()
+        self._thread.join()
+
+    def tell(self, job: Job, done: int, total: int) -> None:
+        """So many steps of so many are done."""
+        self._newest = _News(job, done, total)
+        self._arrived.set()
+
+    def _run(self) -> None:
+        while True:
+            self._arrived.wait()
+            if self._stopped.is_set():
+                return
+            self._arrived.clear()
+            if (news := self._newest) is not None:
+                self._pass_on(news)
+            self._stopped.wait(LIVE_INTERVAL)
+
+    def _pass_on(self, news: _News) -> None:
+        progress = news.done / news.total
+        live.publish(
+            news.job.pk, {"type": "progress", "progress": progress, "step": news.done, "steps": news.total}
+        )
+        if time.monotonic() - self._durable_at < DURABLE_INTERVAL:
+            return
+        self._durable_at = time.monotonic()
+        try:
+            attempts.note_progress(news.job, progress)
+        except Error as error:
+            log.debug("job %s: its progress was not written: %s", news.job.pk, error)
+        finally:
+            close_old_connections()
