@@ -35,9 +35,10 @@ class ProgressTeller:
 
     def __init__(self) -> None:
         self._newest: _News | None = None
+        self._unwritten: _News | None = None
+        self._written_at = 0.0
         self._arrived = threading.Event()
         self._stopped = threading.Event()
-        self._durable_at = 0.0
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
 
     def start(self) -> None:
@@ -54,26 +55,30 @@ class ProgressTeller:
         self._arrived.set()
 
     def _run(self) -> None:
-        while True:
-            self._arrived.wait()
-            if self._stopped.is_set():
-                return
-            self._arrived.clear()
-            if (news := self._newest) is not None:
-                self._pass_on(news)
+        while not self._stopped.is_set():
+            # What is not written yet is written when its time has come, even if no other step follows.
+            if self._arrived.wait(DURABLE_INTERVAL if self._unwritten else None):
+                self._arrived.clear()
+                if (news := self._newest) is not None:
+                    self._unwritten = news
+                    _tell_listeners(news)
+            self._write()
             self._stopped.wait(LIVE_INTERVAL)
 
-    def _pass_on(self, news: _News) -> None:
-        progress = news.done / news.total
-        live.publish(
-            news.job.pk, {"type": "progress", "progress": progress, "step": news.done, "steps": news.total}
-        )
-        if time.monotonic() - self._durable_at < DURABLE_INTERVAL:
+    def _write(self) -> None:
+        if (news := self._unwritten) is None or time.monotonic() - self._written_at < DURABLE_INTERVAL:
             return
-        self._durable_at = time.monotonic()
+        self._unwritten, self._written_at = None, time.monotonic()
         try:
-            attempts.note_progress(news.job, progress)
+            attempts.note_progress(news.job, news.done / news.total)
         except Error as error:
             log.debug("job %s: its progress was not written: %s", news.job.pk, error)
         finally:
             close_old_connections()
+
+
+def _tell_listeners(news: _News) -> None:
+    live.publish(
+        news.job.pk,
+        {"type": "progress", "progress": news.done / news.total, "step": news.done, "steps": news.total},
+    )

@@ -89,13 +89,13 @@ class Runtime:
 
         When it returns the engine is ready for the next one, or the worker is about to end.
         """
-        self._heard_at = time.monotonic()
         lane = Lane.parse(lane_name)
         if not self._has_room():
             tickets.issue(lane_name)  # for a worker that goes on
             return
         self._serve(lane)
         self.keep_engine()
+        self._heard_at = time.monotonic()
 
     def tick(self) -> None:
         """Called every second while no job is in the engine: keep everything sound that nobody asks for."""

@@ -116,7 +116,11 @@ def run_worker(
         # A thread, and not Celery's process: that one would go on for ever when this one is killed.
         EmbeddedService(app, thread=True, scheduler_cls=app.conf.beat_scheduler).start()  # type: ignore[union-attr]
 
+    asked = False
+
     def stopping(**kwargs: Any) -> None:
+        nonlocal asked
+        asked = True
         if on_stop:
             on_stop()
 
@@ -127,7 +131,7 @@ def run_worker(
     worker_shutting_down.connect(stopping)
     worker_ready.connect(ready)
     worker.start()
-    if worker.exitcode:
+    if worker.exitcode and not asked:  # Celery takes Ctrl-C for a failure; who asked it to stop does not
         raise SystemExit(worker.exitcode)
 
 
