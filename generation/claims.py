@@ -132,7 +132,7 @@ def _take(lane: Lane, workspace_id: UUID, by: Claimant) -> Job | None:
         job = free.exclude(avoid=by.place).first()
     if job is not None:
         _start(job, by)
-        flows.serve(job, plan)
+        flows.serve(job, plan, is_full=in_hand + 1 >= plan.concurrent_jobs)
     return job
 
 

@@ -8,6 +8,7 @@ workspace when it looks for a job, skips jobs that are locked instead of waiting
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -72,14 +73,15 @@ def join(job: Job, *, returned: bool = False) -> None:
 def leave(job: Job) -> None:
     """The job, until now `queued`, has ended without having been claimed."""
     lock(job.workspace_id)
-    flow = Flow.objects.filter(lane=job.lane, workspace_id=job.workspace_id)
-    flow.update(waiting=F("waiting") - 1, waiting_ms=F("waiting_ms") - job.work_ms)
-    look_ahead(flow)
+    _flow(job).update(waiting=F("waiting") - 1, waiting_ms=F("waiting_ms") - job.work_ms, **_next_in_flow())
 
 
-def serve(job: Job, plan: Plan) -> None:
-    """The flow's next job has been claimed: its turn is charged, and the lane's clock moves on."""
-    flow = Flow.objects.filter(lane=job.lane, workspace_id=job.workspace_id)
+def serve(job: Job, plan: Plan, *, is_full: bool) -> None:
+    """The flow's next job has been claimed: its turn is charged, and the lane's clock moves on.
+
+    `is_full` says that the workspace runs as many now as its plan lets it.
+    """
+    flow = _flow(job)
     start = flow.values_list("tag", flat=True).get()
     if job.priority <= 0:  # a boosted job was not at its turn, so it says nothing about the time
         LaneClock.objects.filter(lane=job.lane, virtual_time__lt=start).update(virtual_time=start)
@@ -88,12 +90,17 @@ def serve(job: Job, plan: Plan) -> None:
         waiting_ms=F("waiting_ms") - job.work_ms,
         weight=plan.weight,
         tag=start + charge(job.work_ms, plan.weight),
+        **_next_in_flow(),
     )
-    look_ahead(flow)
-    throttle(job.workspace_id, plan)
+    if is_full:
+        Flow.objects.filter(workspace_id=job.workspace_id, throttled=False).update(throttled=True)
 
 
-def waiting_jobs(lane: str, workspace_id: UUID) -> QuerySet[Job]:
+def _flow(job: Job) -> QuerySet[Flow]:
+    return Flow.objects.filter(lane=job.lane, workspace_id=job.workspace_id)
+
+
+def waiting_jobs(lane: str | OuterRef, workspace_id: UUID | OuterRef) -> QuerySet[Job]:
     """The flow's queued jobs in the order in which they are claimed."""
     queued = Job.objects.filter(lane=lane, workspace_id=workspace_id, state=Job.State.QUEUED)
     return queued.order_by("-priority", "id")
@@ -101,13 +108,15 @@ def waiting_jobs(lane: str, workspace_id: UUID) -> QuerySet[Job]:
 
 def look_ahead(flow: QuerySet[Flow]) -> None:
     """Note about each flow what the claim wants to know of the job that is next in it."""
-    following = Job.objects.filter(
-        lane=OuterRef("lane"), workspace_id=OuterRef("workspace_id"), state=Job.State.QUEUED
-    ).order_by("-priority", "id")
-    flow.update(
-        priority=Coalesce(Subquery(following.values("priority")[:1]), 0),
-        oldest_at=Subquery(following.values("queued_at")[:1]),
-    )
+    flow.update(**_next_in_flow())
+
+
+def _next_in_flow() -> dict[str, Any]:
+    following = waiting_jobs(OuterRef("lane"), OuterRef("workspace_id"))
+    return {
+        "priority": Coalesce(Subquery(following.values("priority")[:1]), 0),
+        "oldest_at": Subquery(following.values("queued_at")[:1]),
+    }
 
 
 def throttle(workspace_id: UUID, plan: Plan | None = None) -> list[str]:
