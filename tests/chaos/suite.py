@@ -111,7 +111,9 @@ def _left_over(scene: Scene) -> list[str]:
     time.sleep(1)  # an engine notices by itself that its parent has ended
     processes = [f"the process {p.pid} runs on: {' '.join(p.cmdline())[:120]}" for p in scene.everybody()]
     scratch = Path(os.environ["MUTOSCOPE_VAR"]) / "tmp"
-    return processes + [f"the scratch file {path} was left behind" for path in sorted(scratch.iterdir())]
+    # The folder that all workers share stays; it is empty then.
+    files = [path for path in sorted(scratch.rglob("*")) if path.is_file() or path.parent != scratch]
+    return processes + [f"{path} was left behind" for path in files]
 
 
 def _picture() -> bytes:
