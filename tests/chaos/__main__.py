@@ -5,29 +5,14 @@ from __future__ import annotations
 import argparse
 import secrets
 import sys
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from tests.chaos import setting
+from tests.chaos.setting import Size
 
-
-@dataclass(frozen=True)
-class Size:
-    """How much of everything."""
-
-    jobs: int
-    seconds: float
-    workers: int
-    cut_off: float
-    """Seconds that Valkey is cut off each time."""
-    rounds: int
-    """Of the contest by which fairness is measured."""
-    cap: int
-    """Attempts a job may have. What is wanted is to see jobs survive many faults, not to see them meet the cap."""
-
-
-FULL = Size(jobs=400, seconds=300, workers=5, cut_off=60, rounds=12, cap=6)
-SHORT = Size(jobs=50, seconds=22, workers=4, cut_off=5, rounds=4, cap=4)
+FULL = Size(jobs=400, seconds=300, workers=5, cut_off=60, calm=(4, 15), rounds=12, cap=6)
+SHORT = Size(jobs=45, seconds=18, workers=3, cut_off=5, calm=(0.5, 2.5), rounds=4, cap=3)
 
 
 def main() -> int:
@@ -42,13 +27,11 @@ def main() -> int:
     )
     options = parser.parse_args()
     usual = SHORT if options.short else FULL
-    size = Size(
+    size = replace(
+        usual,
         jobs=options.jobs or usual.jobs,
         seconds=options.minutes * 60 if options.minutes else usual.seconds,
         workers=options.workers or usual.workers,
-        cut_off=usual.cut_off,
-        rounds=usual.rounds,
-        cap=usual.cap,
     )
     seed = secrets.randbelow(2**32) if options.seed is None else options.seed
     print(f"seed {seed}: {size}", flush=True)

@@ -16,7 +16,7 @@ from itertools import combinations
 from uuid import UUID
 
 from billing.selectors import plan_of
-from generation.models import Attempt
+from generation.models import Attempt, Job
 from tests.chaos.people import CONTEST
 
 
@@ -32,6 +32,13 @@ class Fairness:
     @property
     def holds(self) -> bool:
         return self.claims > 0 and self.worst <= 1
+
+
+def is_decided() -> bool:
+    """Whether some workspace has none of its jobs of the contest left to be claimed: what follows says nothing."""
+    contest = Job.objects.filter(idempotency_key__startswith=CONTEST)
+    waiting = contest.filter(state__in=Job.WAITING)
+    return waiting.values("workspace").distinct().count() < contest.values("workspace").distinct().count()
 
 
 def of_contest() -> Fairness:

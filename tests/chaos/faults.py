@@ -16,6 +16,7 @@ import psutil
 
 from tests.chaos import setting, storage
 from tests.chaos.scene import Post, Scene
+from tests.chaos.setting import Size
 
 STALL = 3.0
 """Seconds without progress after which the scripted engine counts as hung (tests/catalog/still.toml)."""
@@ -254,8 +255,8 @@ SERVICES: Sequence[type[Fault]] = (
 )  # fmt: skip
 
 
-def plan(chance: random.Random, seconds: float, *, cut_off: float) -> list[Planned]:
-    """Faults for so many seconds, each kind at least once; `cut_off` is how long Valkey is cut off each time.
+def plan(chance: random.Random, size: Size) -> list[Planned]:
+    """Each kind of fault at least once, and then on until the time is over.
 
     Processes are hit whatever state the services are in; services fail one after the other.
     """
@@ -264,24 +265,28 @@ def plan(chance: random.Random, seconds: float, *, cut_off: float) -> list[Plann
         EngineFrozen: (STALL + 1.5, STALL + 3),
         ValkeyKilled: (1, 4),
         PostgresCrashed: (0.5, 4),
-        StorageRefuses: (3, 12) if cut_off >= 30 else (3, 5),
-        ValkeyCutOff: (cut_off, cut_off),
+        StorageRefuses: (3, 3 + size.cut_off / 6),
+        ValkeyCutOff: (size.cut_off, size.cut_off),
     }
     count = itertools.count()
 
-    def timeline(kinds: Sequence[type[Fault]], pause: tuple[float, float], after: float) -> Iterator[Planned]:
+    def timeline(
+        kinds: Sequence[type[Fault]], pause: tuple[float, float], *, one_by_one: bool
+    ) -> Iterator[Planned]:
         at, rounds = 0.0, 0
         while True:
             for kind in chance.sample(kinds, len(kinds)):
                 at += chance.uniform(*pause)
-                if at > seconds and rounds:
+                if at > size.seconds and rounds:
                     return
                 length = chance.uniform(*lasts.get(kind, (0, 0)))
                 yield Planned(at, next(count), kind, length, chance.getrandbits(32))
-                at += length * after
+                at += length if one_by_one else 0
             rounds += 1
 
-    return sorted([*timeline(PROCESSES, (1, 6), 0), *timeline(SERVICES, (1, 5), 1)])
+    return sorted(
+        [*timeline(PROCESSES, (1, 6), one_by_one=False), *timeline(SERVICES, size.calm, one_by_one=True)]
+    )
 
 
 class Director:

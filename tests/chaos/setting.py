@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,6 +28,24 @@ BASE = Path(__file__).resolve().parents[2]
 LEASE = 4.0
 """Seconds. Short, so that a suite sees many of them."""
 RECOVERY = 1.0
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything a suite has."""
+
+    jobs: int
+    seconds: float
+    """For which jobs are asked for and faults begin."""
+    workers: int
+    cut_off: float
+    """Seconds that Valkey is cut off each time."""
+    calm: tuple[float, float]
+    """Seconds, at least and at most, between two faults of services."""
+    rounds: int
+    """Of the contest by which fairness is measured."""
+    cap: int
+    """Attempts a job may have. What is wanted is to see jobs survive many faults, not to see them meet the cap."""
 
 
 def enter(var: Path, cap: int) -> None:

@@ -9,7 +9,6 @@ import random
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from django.db import Error, close_old_connections
 from PIL import Image
@@ -19,21 +18,13 @@ from tests.chaos import fairness, faults, proof, report
 from tests.chaos.people import Crowd, People
 from tests.chaos.recovery_times import recoveries
 from tests.chaos.scene import Scene
-from tests.chaos.setting import Services
+from tests.chaos.setting import Services, Size
 from tests.chaos.stories import Breach, stories
 
 PATIENCE = 240.0
 """Seconds after the last fault within which every job must have ended."""
 SETTLING = 30.0
 """Seconds after the last job's end within which nothing may be left over."""
-
-
-class Size(Protocol):
-    jobs: int
-    seconds: float
-    workers: int
-    cut_off: float
-    rounds: int
 
 
 def run(services: Services, seed: int, size: Size) -> int:
@@ -47,15 +38,15 @@ def run(services: Services, seed: int, size: Size) -> int:
     # A chance for each, so that a change in one part leaves the others' plans as they were.
     chance = random.Random(seed)
     scene = Scene(services, random.Random(chance.getrandbits(32)), size.workers)
-    planned = faults.plan(random.Random(chance.getrandbits(32)), size.seconds, cut_off=size.cut_off)
+    planned = faults.plan(random.Random(chance.getrandbits(32)), size)
     people = People(_picture())
     wishes = people.wishes(random.Random(chance.getrandbits(32)), size.jobs, size.seconds)
     director = faults.Director(scene, planned, say)
     try:
         _let(Crowd(people, people.contest(size.rounds)))
         scene.open()
-        _wait("the contest", _all_ended, PATIENCE)
-        say(f"the contest is over ({Job.objects.count()} jobs); now {len(wishes)} jobs and {len(planned)} faults")
+        _wait("the contest", fairness.is_decided, PATIENCE)
+        say(f"the contest is decided ({Job.objects.count()} jobs); now {len(wishes)} jobs, {len(planned)} faults")
         crowd = Crowd(people, wishes)
         crowd.start()
         director.run()
