@@ -97,9 +97,8 @@ def fill(workspaces: int, jobs: int) -> None:
             cursor.execute(statement, {"workspaces": workspaces, "jobs": jobs})
         cursor.execute("UPDATE billing_plan SET concurrent_jobs = 1000")
         cursor.execute("VACUUM ANALYZE")
-    print(
-        f"filled with {workspaces * jobs:,} jobs of {workspaces:,} workspaces in {time.perf_counter() - began:.0f} s"
-    )
+    seconds = time.perf_counter() - began
+    print(f"filled with {workspaces * jobs:,} jobs of {workspaces:,} workspaces in {seconds:.0f} s")
 
 
 def one_claim() -> tuple[UUID, float]:

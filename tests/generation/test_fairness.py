@@ -134,7 +134,7 @@ class AgainstTheTextbook(TestCase):
 
 
 class Bound(TestCase):
-    """The theorem of fair queueing: two workspaces that both have work never drift apart by more than a job each."""
+    """The theorem of fair queueing: two workspaces that both have work drift apart by a job each at most."""
 
     @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
     @given(
