@@ -21,7 +21,7 @@ def machine() -> str:
 
 def main() -> None:
     print(f"Machine: {machine()}")
-    for name in ("bench.preview", "bench.jobs", "bench.streams"):
+    for name in ("bench.preview", "bench.jobs", "bench.idle", "bench.streams"):
         print(f"\n# {name}\n", flush=True)
         subprocess.run([sys.executable, "-m", name], check=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -54,9 +55,9 @@ def note_engine_started(job: Job, *, memory_plan: str, first_step: int) -> None:
     )
 
 
-def note_engine_ended(job: Job, *, steps: int) -> None:
+def note_engine_ended(job: Job, *, steps: int, seconds_ago: float = 0.0) -> None:
     """The engine has let go of the job, after so many steps in this attempt."""
-    _attempt(job).update(engine_ended_at=Now(), steps=steps)
+    _attempt(job).update(engine_ended_at=Now() - timedelta(seconds=seconds_ago), steps=steps)
 
 
 def keep_checkpoint(job: Job, name: str, step: int) -> None:
@@ -78,9 +79,9 @@ def note_clip(job: Job, clip_id: UUID) -> None:
         raise Lost
 
 
-def start_finishing(job: Job, recipe: Mapping[str, Any], *, steps: int) -> None:
-    """All frames are made; what is left is the finish stage. May be said again. Raises `Lost`."""
-    note_engine_ended(job, steps=steps)
+def start_finishing(job: Job, recipe: Mapping[str, Any], *, steps: int, seconds_ago: float = 0.0) -> None:
+    """All frames were made so long ago; what is left is the finish stage. May be said again. Raises `Lost`."""
+    note_engine_ended(job, steps=steps, seconds_ago=seconds_ago)
     moved = transitions.move(
         job.pk,
         Kind.FINISHING,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -40,11 +41,16 @@ def make_clip(hold: Hold, stream: FrameStream, scratch: Path) -> None:
     poster = _Poster(stream, job)
     encode_mp4(poster.watch(), clip, width=job.width, height=job.height, fps=job.fps)
 
-    # 2. Check that it is what was asked for, by decoding it.
-    check_clip(clip, job)
+    # 2. Only a job whose engine ended well, and that is still ours, gets any further.
+    made = stream.wait_until_complete()
+    hold.insist(
+        lambda: attempts.start_finishing(
+            job, made.recipe, steps=made.steps, seconds_ago=time.monotonic() - made.at
+        )
+    )
 
-    # 3. Only a job whose engine ended well, and that is still ours, gets any further.
-    stream.wait_until_complete()
+    # 3. Check that it is what was asked for, by decoding it.
+    check_clip(clip, job)
 
     # 4. Store, under a name of this attempt's own, which the attempt notes before anything is there.
     asset = _asset(job, clip)

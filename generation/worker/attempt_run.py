@@ -1,13 +1,16 @@
-"""One attempt from claim to clip: the engine's side on one thread, the finish stage's side on another."""
+"""One attempt from claim to clip: prepared on one thread, in the engine on the next, finished on a third."""
 
 from __future__ import annotations
 
 import logging
 import shutil
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import close_old_connections
@@ -24,12 +27,14 @@ from generation.worker.engine_process import EngineProcess
 from generation.worker.leases import Hold, LeaseKeeper
 from generation.worker.patience import patiently
 from generation.worker.progress import ProgressTeller
-from generation.worker.stream import Abandoned, FrameStream
+from generation.worker.stream import Abandoned, FrameStream, Made
 
 log = logging.getLogger(__name__)
 
 TAIL = 2.0
 """Seconds from the last step to the published clip, until this worker has measured its own."""
+AHEAD = 0.5
+"""Seconds before the engine is free, by its own pace, at which the next job may be claimed and prepared."""
 
 
 @dataclass(slots=True)
@@ -43,6 +48,8 @@ class Station:
     drain: Drain
     tail: float = TAIL
     """Seconds from the last step to the published clip, as the latest job took."""
+    engine_tail: float | None = None
+    """Seconds from the last step to the last frame, as the latest job took; None before the first."""
 
 
 class AttemptRun:
@@ -59,15 +66,58 @@ class AttemptRun:
         self.memory_plan = self.job.memory_plan or (model.memory_plans or [""])[0]
         self.outlook = Outlook(self.job.steps or self.job.frames, model.speed.seconds_per_step)
         self.first_step = 0
+        self.engine_over = threading.Event()
+        """Set when the engine has let go of the job, and stands ready for the next."""
+        self._started = False
+        self._checkpoint: Checkpoint | None = None
+        self._request: EngineRequest
         self._steps_ended_at = time.monotonic()
 
-    # --- The engine's side: the worker's main thread -------------------------------------------------------
+    # --- Before the engine is free: the worker's main thread -----------------------------------------------
+
+    def prepare(self) -> bool:
+        """Fetch what the engine needs. Returns whether it can begin; if not, the job is settled."""
+        try:
+            self._checkpoint = checkpoints.fetch(self.hold, self.folder)
+            self._request = make_request(self.hold, self.folder, self.memory_plan)
+        except attempts.Lost:
+            log.info("job %s: attempt %d is no longer wanted", self.job.pk, self.job.attempt)
+        except EngineError as error:
+            self._settle_error(error)
+        except Exception as error:
+            log.exception("job %s: it could not be prepared", self.job.pk)
+            self._give_back("worker_failed", f"the worker failed: {type(error).__name__}")
+        else:
+            return True
+        self._never_begins()
+        return False
+
+    def call_off(self, why: str) -> None:
+        """Return a job that the engine has not begun."""
+        self._give_back_uncounted(why)
+        self._never_begins()
+
+    def _never_begins(self) -> None:
+        self.stream.abandon()
+        self.engine_over.set()
+
+    def is_nearly_over(self) -> bool:
+        """Whether the engine will be free within `AHEAD`, by the pace of this attempt and the latest tail."""
+        if not self._started or self.station.engine_tail is None:
+            return False
+        return self.outlook.ends_in(self.station.engine_tail) <= AHEAD
+
+    # --- The engine's side: the engine's thread ---------------------------------------------------------------
 
     def run_engine(self) -> None:
         """Have the engine make all frames, or settle what becomes of the job."""
         try:
-            self._generate()
-            self.stream.complete()
+            if self.station.drain.asked:
+                raise Preempted
+            recipe = self._generate()
+            now = time.monotonic()
+            self.station.engine_tail = now - self._steps_ended_at
+            self.stream.complete(Made(recipe, self._steps_done, now))
         except (Cancelled, attempts.Lost):
             log.info("job %s: attempt %d is no longer wanted", self.job.pk, self.job.attempt)
         except Preempted:
@@ -85,38 +135,29 @@ class AttemptRun:
         finally:
             self.stream.abandon()  # without effect on a stream that is complete
 
-    def _generate(self) -> None:
-        """Have the engine make all frames; the job is finishing afterwards."""
-        hold, job = self.hold, self.job
-        checkpoint = checkpoints.fetch(hold, self.folder)
-        request = make_request(hold, self.folder, self.memory_plan)
+    def _generate(self) -> Mapping[str, Any]:
         try:
-            recipe = self._run(request, checkpoint)
+            return self._run(self._checkpoint)
         except EngineError as error:
-            if error.code != "checkpoint_unreadable" or not checkpoint or self.stream.has_begun:
+            if error.code != "checkpoint_unreadable" or not self._checkpoint or self.stream.has_begun:
                 raise
-            log.warning("job %s: %s; it begins anew", job.pk, error.message)
-            checkpoints.drop(hold)
-            recipe = self._run(request, None)
-        steps = self._steps_done
-        hold.insist(lambda: attempts.start_finishing(job, recipe, steps=steps))
+            log.warning("job %s: %s; it begins anew", self.job.pk, error.message)
+            checkpoints.drop(self.hold)
+            return self._run(None)
 
-    def _run(self, request: EngineRequest, checkpoint: Checkpoint | None) -> dict[str, object]:
+    def _run(self, checkpoint: Checkpoint | None) -> Mapping[str, Any]:
         self.first_step = self.outlook.done = checkpoint.step if checkpoint else 0
-        self.hold.insist(
-            lambda: attempts.note_engine_started(
-                self.job, memory_plan=self.memory_plan, first_step=self.first_step
-            )
-        )
         self._serial = self.station.engine.next_serial
-        return dict(
-            self.station.engine.run(
-                replace(request, checkpoint=checkpoint),
-                self.stream.ring,
-                Checkpointing(self.folder, settings.CHECKPOINT_INTERVAL.total_seconds()),
-                self,
-            )
+        checkpointing = Checkpointing(self.folder, settings.CHECKPOINT_INTERVAL.total_seconds())
+        request = replace(self._request, checkpoint=checkpoint)
+        return self.station.engine.run(request, self.stream.ring, checkpointing, self)
+
+    def on_start(self) -> None:
+        self._started = True
+        note = partial(
+            attempts.note_engine_started, self.job, memory_plan=self.memory_plan, first_step=self.first_step
         )
+        self.station.progress.note(self.hold, note)  # the engine need not wait for the database
 
     @property
     def _steps_done(self) -> int:
@@ -167,13 +208,13 @@ class AttemptRun:
     # --- What becomes of the job ------------------------------------------------------------------------------
 
     def give_back_drained(self) -> None:
-        """Return the job because this worker stops: that is nobody's fault, and counts against nobody."""
-        where = checkpoints.describe(self.job, self.outlook.total)
-        self._settle(
-            lambda: attempts.give_back(
-                self.job, "worker_stopped", f"the worker was stopped; {where}", blame="", counts=False
-            )
-        )
+        """Return the job because this worker stops."""
+        self._give_back_uncounted("the worker was stopped")
+
+    def _give_back_uncounted(self, why: str) -> None:
+        """Return the job for a reason that is nobody's fault, and counts against nobody."""
+        message = f"{why}; {checkpoints.describe(self.job, self.outlook.total)}"
+        self._settle(lambda: attempts.give_back(self.job, "worker_stopped", message, blame="", counts=False))
         self.hold.lost = True
 
     def _settle_error(self, error: EngineError) -> None:

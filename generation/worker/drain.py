@@ -42,10 +42,10 @@ class Outlook:
             self.seconds_per_step = (now - self._first[1]) / (done - self._first[0])
         self.done, self.total, self._last = done, total, now
 
-    def steps_end_at(self) -> float:
-        """When the last step will have ended."""
+    def ends_in(self, afterwards: float) -> float:
+        """Seconds until the last step has ended and `afterwards` seconds more have passed; below 0 when late."""
         now = time.monotonic()
-        return max(now, (self._last or now) + (self.total - self.done) * self.seconds_per_step)
+        return (self._last or now) + (self.total - self.done) * self.seconds_per_step + afterwards - now
 
 
 class Drain:
@@ -74,7 +74,7 @@ class Drain:
             return Wish.GO_ON
         if time.monotonic() >= self.deadline:
             return Wish.END_NOW
-        in_time = outlook.steps_end_at() + afterwards <= self.deadline
+        in_time = time.monotonic() + max(0.0, outlook.ends_in(afterwards)) <= self.deadline
         # After its last step an engine has nothing left to checkpoint: it may try until the end.
         return Wish.GO_ON if in_time or outlook.done == outlook.total else Wish.CHECKPOINT_AND_STOP
 

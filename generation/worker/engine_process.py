@@ -32,6 +32,9 @@ EXIT_TIMEOUT = 10.0
 class Listener(Protocol):
     """Who follows a request: told what the engine does, and asked what is wanted of it."""
 
+    def on_start(self) -> None:
+        """The engine has the request."""
+
     def on_step(self, done: int, total: int) -> None: ...
 
     def on_frames(self, written: int) -> None: ...
@@ -112,6 +115,7 @@ class EngineProcess:
 
     def _follow(self, pipe: Connection, listener: Listener) -> Mapping[str, Any]:
         """Listen to the engine until the request has ended."""
+        listener.on_start()
         asked = last_sign = time.monotonic()
         said = Wish.GO_ON
         while True:

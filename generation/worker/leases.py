@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 LOOK = 0.2
 """Seconds between looks at whether the jobs in hand are still this worker's."""
+PARTING = 1.0
+"""Seconds that a thread may take to end: it may be waiting for a database that is away."""
 UNREACHABLE = (OperationalError, InterfaceError)
 """What Django raises when the database is away, or the connection to it is broken."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
@@ -80,7 +82,7 @@ class LeaseKeeper:
 
     def stop(self) -> None:
         self._stopped.set()
-        self._thread.join()
+        self._thread.join(PARTING)
 
     def add(self, hold: Hold) -> None:
         with self._guard:

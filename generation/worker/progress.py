@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from django.db import Error, close_old_connections
 
 from generation import attempts, live
 from generation.models import Job
+from generation.worker.leases import PARTING, Hold
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +39,7 @@ class ProgressTeller:
 
     def __init__(self) -> None:
         self._newest: _News | None = None
+        self._notes: deque[tuple[Hold, Callable[[], object]]] = deque()
         self._unwritten: _News | None = None
         self._written_at = 0.0
         self._arrived = threading.Event()
@@ -47,11 +52,16 @@ class ProgressTeller:
     def stop(self) -> None:
         self._stopped.set()
         self._arrived.set()
-        self._thread.join()
+        self._thread.join(PARTING)
 
     def tell(self, job: Job, done: int, total: int) -> None:
         """So many steps of so many are done."""
         self._newest = _News(job, done, total)
+        self._arrived.set()
+
+    def note(self, hold: Hold, call: Callable[[], object]) -> None:
+        """Tell the database something else, patiently; what the attempt may not say any more is left out."""
+        self._notes.append((hold, call))
         self._arrived.set()
 
     def _run(self) -> None:
@@ -59,6 +69,10 @@ class ProgressTeller:
             # What is not written yet is written when its time has come, even if no other step follows.
             if self._arrived.wait(DURABLE_INTERVAL if self._unwritten else None):
                 self._arrived.clear()
+                while self._notes:
+                    hold, call = self._notes.popleft()
+                    with suppress(attempts.Lost):
+                        hold.insist(call)
                 if (news := self._newest) is not None:
                     self._unwritten = news
                     _tell_listeners(news)

@@ -9,9 +9,11 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
+from django.db import close_old_connections
 
 from generation import attempts, catalog, tickets
 from generation.claims import Claimant, claim_for_ticket
@@ -22,7 +24,7 @@ from generation.worker.attempt_run import AttemptRun, Station
 from generation.worker.checkpoints import CheckpointKeeper
 from generation.worker.drain import Drain
 from generation.worker.engine_process import EngineProcess
-from generation.worker.leases import Hold, LeaseKeeper
+from generation.worker.leases import UNREACHABLE, Hold, LeaseKeeper
 from generation.worker.memory import DriftWatch
 from generation.worker.progress import ProgressTeller
 from generation.worker.scratch import Scratch
@@ -30,12 +32,16 @@ from mutoscope.celery import stop_consuming
 
 log = logging.getLogger(__name__)
 
-IN_HAND = 2
-"""Jobs a worker may hold: one in the engine, one in the finish stage."""
+IN_HAND = 3
+"""Jobs a worker may hold: one in the finish stage, one in the engine, and one for the moment it is free."""
+MEASURE_INTERVAL = 15.0
+"""Seconds at least between looks at how much memory the engine holds."""
 RESTART_PAUSES = (0.0, 1.0, 3.0, 10.0, 30.0)
 """Seconds before each try to start an engine again. After the last the worker gives up, and ends."""
 SWEEP_INTERVAL = 600.0
 """Seconds between looks for what dead workers of this machine have left."""
+LAST_WORDS = 2.0
+"""Seconds after the grace in which what was cut off is given back."""
 UNHEARD_ROUNDS = 3
 """Rounds of recovery without a ticket after which an idle worker looks for work itself."""
 
@@ -57,9 +63,14 @@ class Runtime:
         self._room = threading.BoundedSemaphore(IN_HAND)
         self._to_finish: queue.SimpleQueue[AttemptRun] = queue.SimpleQueue()
         self._in_hand: set[AttemptRun] = set()
-        # A daemon: what hangs in it when the grace is over must not keep the process.
-        self._finisher = threading.Thread(target=self._finish_all, name="finish", daemon=True)
-        self._swept_at = self._heard_at = float("-inf")
+        self._to_run: queue.SimpleQueue[AttemptRun] = queue.SimpleQueue()
+        self._engine_guard = threading.Lock()
+        # Daemons: what hangs in them when the grace is over must not keep the process.
+        self._threads = [
+            threading.Thread(target=self._run_all, name="engine", daemon=True),
+            threading.Thread(target=self._finish_all, name="finish", daemon=True),
+        ]
+        self._swept_at = self._heard_at = self._measured_at = float("-inf")
 
     def start(self) -> None:
         """Load and warm the engine. Raises `EngineError`."""
@@ -67,17 +78,22 @@ class Runtime:
         self.leases.start()
         self.station.progress.start()
         self.station.checkpoints.start()
-        self._finisher.start()
-        self.engine.start(wanted=lambda: not self.drain.asked)
+        for thread in self._threads:
+            thread.start()
+        with self._engine_guard:
+            self.engine.start(wanted=lambda: not self.drain.asked)
         self._heard_at = time.monotonic()
 
     def stop(self) -> None:
-        """Let the finish stage end what it has, within the grace; give the rest back; end the engine."""
+        """Let what is in hand end within the grace; give the rest back; end the engine."""
         self.drain.ask()
-        while self._in_hand and time.monotonic() < self.drain.deadline:
+        # The engine's thread kills an engine that has not stopped by then, and gives its job back.
+        while self._in_hand and time.monotonic() < self.drain.deadline + LAST_WORDS:
             time.sleep(0.05)
+            if time.monotonic() >= self.drain.deadline and all(run.engine_over.is_set() for run in self._in_hand):
+                break
         for run in list(self._in_hand):
-            log.warning("job %s: the finish stage has not ended in time", run.job.pk)
+            log.warning("job %s: it has not ended in time", run.job.pk)
             run.give_back_drained()
         self.leases.stop()
         self.station.progress.stop()
@@ -85,41 +101,58 @@ class Runtime:
         self._scratch.close()
 
     def serve(self, lane_name: str) -> None:
-        """A ticket: claim one job of the lane and see it through the engine; the finish stage goes on by itself.
+        """A ticket: claim one job of the lane and hand it to the engine; the finish stage goes on by itself.
 
-        When it returns the engine is ready for the next one, or the worker is about to end.
+        Returns when the engine is ready for the next one, or will be in a moment: no ticket is taken before, so
+        that none lies here while another worker is free.
         """
         lane = Lane.parse(lane_name)
         if not self._has_room():
             tickets.issue(lane_name)  # for a worker that goes on
             return
         self._serve(lane)
-        self.keep_engine()
         self._heard_at = time.monotonic()
 
     def tick(self) -> None:
         """Called every second while no job is in the engine: keep everything sound that nobody asks for."""
         if self.drain.asked:
             return
-        self.keep_engine()
+        self._mend()
         self._sweep()
         patience = UNHEARD_ROUNDS * settings.RECOVERY_INTERVAL.total_seconds()
         if time.monotonic() - self._heard_at > patience:
             # Tickets are made again every round while jobs wait: either none do, or this worker is deaf.
             self._heard_at = time.monotonic()
+            self._look_for_work()
+
+    def _look_for_work(self) -> None:
+        """Claim without a ticket, in the order of the lanes."""
+        try:
             for lane in self.lanes:
                 if self._has_room() and self._serve(lane):
-                    log.warning("a job waited in %s, but no ticket had come for %g s", lane, patience)
-                    self.keep_engine()
+                    log.warning("a job waited in %s, but no ticket had come", lane)
+        except UNREACHABLE as error:
+            close_old_connections()
+            log.warning("the database is away: %s", error)
 
-    def keep_engine(self) -> None:
+    def _mend(self) -> None:
+        """Keep the engine sound while it is idle."""
+        if self._engine_guard.acquire(blocking=False):  # else its own thread looks after it
+            try:
+                self._keep_engine()
+            finally:
+                self._engine_guard.release()
+
+    def _keep_engine(self) -> None:
         """Have the engine loaded and warm before the next ticket is taken, however often it must be started.
 
         After so many failures in a row that another try is hopeless, the worker ends, for whoever supervises it.
         """
-        if self.engine.pid is not None and self._drift.has_drifted(self.engine.pid):
+        if self._has_drifted():
             log.warning("the engine has grown too much since its first job; it is started again")
             self.engine.stop()
+        if self.engine.pid is None:
+            self._call_off_prepared()
         for pause in RESTART_PAUSES:
             if self.engine.pid is not None or self.drain.asked:
                 return
@@ -132,15 +165,34 @@ class Runtime:
             self.drain.ask()
             stop_consuming(exitcode=1)
 
+    def _call_off_prepared(self) -> None:
+        """What was to come next need not wait here for an engine that must load first."""
+        with suppress(queue.Empty):
+            while True:
+                self._to_run.get_nowait().call_off("the engine had to be started again")
+
+    def _has_drifted(self) -> bool:
+        pid = self.engine.pid
+        if pid is None or time.monotonic() - self._measured_at < MEASURE_INTERVAL:
+            return False
+        self._measured_at = time.monotonic()
+        return self._drift.has_drifted(pid)
+
     def _has_room(self) -> bool:
-        """Wait for a place in this worker's hands. Returns whether there is one; not when it is to stop."""
+        """Wait for an engine and a place in this worker's hands. Returns False when it is to stop."""
         while not self.drain.asked:
-            if self._room.acquire(timeout=0.2):
+            if self.engine.pid is None:
+                self._mend()
+                self.drain.sleep(0.1)
+            elif self._room.acquire(timeout=0.2):
                 return True
         return False
 
     def _serve(self, lane: Lane) -> bool:
-        """See one job of the lane through the engine, if one waits; the place for it is taken already."""
+        """Claim one job of the lane and see to it that the engine gets it; the place for it is taken already.
+
+        Returns whether there was one, once the engine is ready for the next or nearly so.
+        """
         before = time.monotonic()
         job = None
         try:
@@ -153,8 +205,11 @@ class Runtime:
         log.info("job %s: attempt %d begins", job.pk, job.attempt)
         hold = Hold(job, since=before)
         self.leases.add(hold)
-        if (run := self._begin(hold)) is not None:
-            run.run_engine()
+        run = self._begin(hold)
+        if run is not None and run.prepare():
+            self._to_run.put(run)
+            while not (run.engine_over.wait(0.02) or self.drain.asked or run.is_nearly_over()):
+                pass
         return True
 
     def _begin(self, hold: Hold) -> AttemptRun | None:
@@ -173,6 +228,19 @@ class Runtime:
         self._in_hand.add(run)
         self._to_finish.put(run)
         return run
+
+    def _run_all(self) -> None:
+        while True:
+            run = self._to_run.get()
+            with self._engine_guard:
+                try:
+                    run.run_engine()
+                    self._keep_engine()
+                except Exception:
+                    log.exception("job %s: the engine's side failed", run.job.pk)
+                finally:
+                    run.engine_over.set()
+                    close_old_connections()
 
     def _finish_all(self) -> None:
         while True:

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from generation.engines.frames import FrameRing
 
 
 class Abandoned(Exception):
     """The attempt ended without a clip; the engine's side has settled what becomes of the job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What the engine says of frames that are all made."""
+
+    recipe: Mapping[str, Any]
+    steps: int
+    """Steps of this attempt."""
+    at: float
+    """When it was done, `time.monotonic()`."""
 
 
 class FrameStream:
@@ -24,7 +37,8 @@ class FrameStream:
         self.rejected = False
         self._on_taken = on_taken
         self._written = 0
-        self._complete = self._abandoned = False
+        self._made: Made | None = None
+        self._abandoned = False
         self._changed = threading.Condition()
 
     def written(self, count: int) -> None:
@@ -38,16 +52,16 @@ class FrameStream:
         """Whether there are frames already."""
         return self._written > 0
 
-    def complete(self) -> None:
-        """All frames are made, and the job is finishing."""
+    def complete(self, made: Made) -> None:
+        """All frames are made."""
         with self._changed:
-            self._complete = True
+            self._made = made
             self._changed.notify_all()
 
     def abandon(self) -> None:
         """There will be no clip, unless the stream is complete already."""
         with self._changed:
-            self._abandoned = not self._complete
+            self._abandoned = self._made is None
             self._changed.notify_all()
 
     def reject(self) -> None:
@@ -74,11 +88,12 @@ class FrameStream:
     def wait_for_engine(self) -> None:
         """Return once the engine's side has ended, so that nobody writes into the ring any more."""
         with self._changed:
-            self._changed.wait_for(lambda: self._complete or self._abandoned)
+            self._changed.wait_for(lambda: self._made or self._abandoned)
 
-    def wait_until_complete(self) -> None:
-        """Return once the job is finishing. Raises `Abandoned`."""
+    def wait_until_complete(self) -> Made:
+        """What the engine says once all frames are made. Raises `Abandoned`."""
         with self._changed:
-            self._changed.wait_for(lambda: self._complete or self._abandoned)
-            if self._abandoned:
+            self._changed.wait_for(lambda: self._made or self._abandoned)
+            if self._made is None:
                 raise Abandoned
+            return self._made

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
+from celery.app.amqp import AMQP
 from celery.beat import EmbeddedService
 from celery.signals import setup_logging, worker_ready, worker_shutting_down
 from celery.worker import state
 from django.conf import settings
-from kombu import Queue
+from kombu import Connection, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mutoscope.settings")
 
@@ -24,7 +25,22 @@ RETENTION_ROUNDS = 6
 TICK = 1.0
 """Seconds between the calls of `on_tick`."""
 
-app = Celery("mutoscope")
+RECONNECT_INTERVAL = 3.0
+"""Seconds between tries at a broker that is away."""
+
+
+class _Connection(Connection):
+    """Celery's own pauses grow to half a minute, for which a broker that is back would still be waited for."""
+
+    def ensure_connection(self, *args: Any, **options: Any) -> Any:
+        return super().ensure_connection(*args, **{"interval_max": RECONNECT_INTERVAL} | options)
+
+
+class _AMQP(AMQP):
+    Connection = _Connection
+
+
+app = Celery("mutoscope", amqp=_AMQP)
 
 
 def _configuration() -> dict[str, Any]:

@@ -109,6 +109,8 @@ DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
     "min_size": 1,
     "max_size": whole("DATABASE_POOL_SIZE", default=8),
     "timeout": 10,
+    # Its pauses between tries double for as long as this: a database that is back would be waited for that long.
+    "reconnect_timeout": 3,
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -285,7 +285,7 @@ def plan(chance: random.Random, size: Size) -> list[Planned]:
             rounds += 1
 
     return sorted(
-        [*timeline(PROCESSES, (1, 6), one_by_one=False), *timeline(SERVICES, size.calm, one_by_one=True)]
+        [*timeline(PROCESSES, size.pause, one_by_one=False), *timeline(SERVICES, size.calm, one_by_one=True)]
     )
 
 

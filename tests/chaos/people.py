@@ -115,7 +115,7 @@ class People:
                 job = services.submit(access, wish.request, idempotency_key=wish.key)
             except LimitReached:
                 self.ledger.refused += 1
-                time.sleep(0.3)
+                time.sleep(1)
             except Error:
                 time.sleep(0.3)
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,7 +47,8 @@ def lines(result: Result, scene: Scene) -> list[str]:
         f"  refused   {result.ledger.refused} times by a plan's limit, and asked again",
         f"attempts    {len(attempts)}: {_counts(Counter(a.outcome for a in attempts))}",
         f"faults      {len(result.journal)}: {_counts(Counter(fault.name for fault in result.journal))}",
-        "  starts    " + ", ".join(f"{post.name} {post.starts}" for post in scene.posts),
+        f"  starts    {', '.join(f'{post.name} {post.starts}' for post in scene.posts)}",
+        f"  exits     {_counts(Counter(_exit(code) for post in scene.posts for code in post.exit_codes))}",
         f"  clocks    {', '.join(f'{post.name} {post.clock:+.0f} s' for post in scene.posts)}",
         (
             f"resumed     {sum(a.first_step > 0 for a in attempts)} attempts from checkpoints, "
@@ -66,6 +68,10 @@ def lines(result: Result, scene: Scene) -> list[str]:
         *(f"{breach.kind.upper()}: {breach.sentence}" for breach in result.breaches),
         f"lost {kinds['lost']}, doubled {kinds['doubled']}, orphaned {kinds['orphaned']}, wrong {kinds['wrong']}",
     ]
+
+
+def _exit(code: int) -> str:
+    return f"code {code}" if code >= 0 else signal.Signals(-code).name
 
 
 def _workspaces(result: Result) -> int:

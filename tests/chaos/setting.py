@@ -40,6 +40,8 @@ class Size:
     workers: int
     cut_off: float
     """Seconds that Valkey is cut off each time."""
+    pause: tuple[float, float]
+    """Seconds, at least and at most, between two faults of processes."""
     calm: tuple[float, float]
     """Seconds, at least and at most, between two faults of services."""
     rounds: int

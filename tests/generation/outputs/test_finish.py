@@ -20,7 +20,7 @@ from generation.engines.frames import FrameRing
 from generation.models import Job
 from generation.outputs.finish import check_clip, make_clip
 from generation.worker.leases import Hold
-from generation.worker.stream import Abandoned, FrameStream
+from generation.worker.stream import Abandoned, FrameStream, Made
 from mutoscope.accounts.selectors import Access
 from tests.generation.samples import expire, kinds, running
 
@@ -37,12 +37,8 @@ def finish(access: Access, tmp_path: Path) -> Iterator[Callable[[Callable[[Job],
         for index in range(job.frames):
             ring.slot(index)[:] = bytes([index * 8]) * ring.frame_bytes
         stream.written(job.frames)
-        try:
-            attempts.start_finishing(job, {}, steps=8)
-            meanwhile(job)
-            stream.complete()
-        except attempts.Lost:
-            stream.abandon()
+        meanwhile(job)
+        stream.complete(Made({}, 8, time.monotonic()))
         make_clip(Hold(job, time.monotonic()), stream, tmp_path)
         return job
 
@@ -184,15 +180,15 @@ def test_a_storage_that_refuses_for_good_is_the_machines_fault(
     assert stored() == []
 
 
-def test_a_job_that_was_taken_away_while_its_frames_were_made_is_not_stored(
-    finish: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def taken(job: Job, recipe: object, *, steps: int) -> None:
-        raise attempts.Lost
-
-    monkeypatch.setattr(attempts, "start_finishing", taken)
+def test_frames_that_the_engine_has_abandoned_are_not_stored(access: Access, tmp_path: Path) -> None:
+    job = running(access)
+    ring = FrameRing.create(job.width, job.height, job.frames)
+    stream = FrameStream(ring, job.frames, on_taken=lambda _: None)
+    stream.written(3)
+    stream.abandon()
     with pytest.raises(Abandoned):
-        finish(lambda _: None)
+        make_clip(Hold(job, time.monotonic()), stream, tmp_path)
+    ring.close()
     assert stored() == []
 
 

@@ -24,6 +24,8 @@ class Follower:
         self.stumbles_at = stumbles_at
         self.steps: list[int] = []
 
+    def on_start(self) -> None: ...
+
     def on_step(self, done: int, total: int) -> None:
         if done == self.stumbles_at:
             raise RuntimeError("something unforeseen")

@@ -11,7 +11,7 @@ import pytest
 
 from generation.engines.base import Cancelled
 from generation.engines.frames import RING_BYTES, FrameRing, RingSink
-from generation.worker.stream import Abandoned, FrameStream
+from generation.worker.stream import Abandoned, FrameStream, Made
 
 WIDTH, HEIGHT = 8, 4
 
@@ -40,7 +40,7 @@ def test_frames_pass_through_a_small_ring_in_order() -> None:
     def make() -> None:
         for value in range(10):
             sink.write(picture(value))
-        stream.complete()
+        stream.complete(Made({}, 1, 0.0))
 
     with ThreadPoolExecutor(1) as engine:
         made = engine.submit(make)
@@ -85,7 +85,7 @@ def test_an_abandoned_stream_ends_its_reader_and_a_complete_one_stays_complete()
         with pytest.raises(Abandoned):
             reading.result(5)
     complete = FrameStream(ring, 2, on_taken=lambda _: None)
-    complete.complete()
+    complete.complete(Made({}, 1, 0.0))
     complete.abandon()
     complete.wait_until_complete()
     ring.close()
