@@ -1,11 +1,23 @@
 from __future__ import annotations
 
-from django.contrib import admin
-from django.http import HttpRequest
-from unfold.admin import ModelAdmin, TabularInline
-from unfold.decorators import display
+from typing import Any
 
-from generation.models import Attempt, Job, JobEvent
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import action, display
+
+from generation import control
+from generation.lanes import UnknownLane
+from generation.models import Attempt, Job, JobEvent, Pause
+from generation.selectors import LaneFacts, lane_facts
+
+FRONT = 100
+"""The priority that an operator's "send to the front" gives."""
 
 
 class _ReadOnly:
@@ -27,7 +39,10 @@ class AttemptInline(_ReadOnly, TabularInline):
         "number",
         "worker",
         "outcome",
+        "blame",
         "reason",
+        "first_step",
+        "steps",
         "claimed_at",
         "engine_started_at",
         "engine_ended_at",
@@ -51,16 +66,18 @@ class JobAdmin(_ReadOnly, ModelAdmin):
         "lane",
         "size",
         "seconds",
+        "priority",
         "attempt",
         "created_at",
         "ended_at",
     ]
-    list_filter = ["state", "model", "tier", "created_at"]
+    list_filter = ["state", "model", "tier", "attempts__blame", "created_at"]
     list_select_related = ["workspace"]
     search_fields = ["id", "prompt", "workspace__name", "error_code"]
     show_full_result_count = False
     date_hierarchy = "created_at"
     inlines = [AttemptInline, JobEventInline]
+    actions = ["send_to_the_front", "back_in_line"]
 
     @display(  # type: ignore[untyped-decorator]
         description="state",
@@ -71,7 +88,81 @@ class JobAdmin(_ReadOnly, ModelAdmin):
             "running": "info",
             "finishing": "info",
             "queued": "warning",
+            "scheduled": "warning",
         },
     )
     def state_label(self, job: Job) -> str:
         return job.state
+
+    def has_boost_permission(self, request: HttpRequest) -> bool:
+        """Who may change jobs at all."""
+        return bool(request.user.has_perm("generation.change_job"))
+
+    @action(description="Send to the front of their lanes", permissions=["boost"])  # type: ignore[untyped-decorator]
+    def send_to_the_front(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:
+        self._boost(request, jobs, FRONT)
+
+    @action(description="Put back in line", permissions=["boost"])  # type: ignore[untyped-decorator]
+    def back_in_line(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:
+        self._boost(request, jobs, 0)
+
+    def _boost(self, request: HttpRequest, jobs: QuerySet[Job], priority: int) -> None:
+        changed = sum(control.boost(job.pk, priority) for job in jobs)
+        late = len(jobs) - changed
+        self.message_user(request, f"{changed} changed" + (f"; {late} no longer wait" if late else ""))
+
+
+@admin.register(Pause)
+class LaneAdmin(ModelAdmin):
+    """The lanes: what waits in each, and pausing and resuming them."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if request.method == "POST":
+            return self._pause_or_resume(request)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Lanes",
+            "table": _table(lane_facts()),
+            "pauses": Pause.objects.select_related("paused_by").order_by("scope"),
+            "scopes": control.scopes(),
+            "may_change": self.has_change_permission(request),
+        }
+        return TemplateResponse(request, "admin/lanes.html", context)
+
+    def _pause_or_resume(self, request: HttpRequest) -> HttpResponse:
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        scope = request.POST.get("scope", "")
+        try:
+            if "resume" in request.POST:
+                control.resume(scope)
+                messages.success(request, f"{scope} is resumed")
+            else:
+                reason = request.POST.get("reason", "")[: Pause._meta.get_field("reason").max_length]
+                control.pause(scope, reason=reason, by=request.user)  # type: ignore[arg-type]  # staff are users
+                messages.success(request, f"{scope} is paused: jobs under way go on, the others wait")
+        except UnknownLane as error:
+            messages.error(request, str(error))
+        return redirect("admin:generation_pause_changelist")
+
+
+def _table(facts: list[LaneFacts]) -> dict[str, Any]:
+    """The lanes as django-unfold's table wants them."""
+    return {
+        "headers": ["lane", "waiting", "held back", "running", "oldest waits", "workers", "paused"],
+        "rows": [
+            [
+                fact.lane,
+                fact.waiting,
+                fact.throttled,
+                fact.running,
+                f"{fact.oldest_seconds:.0f} s" if fact.oldest_seconds is not None else "–",
+                fact.workers or "none",
+                str(fact.paused or "–"),
+            ]
+            for fact in facts
+        ],
+    }

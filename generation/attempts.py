@@ -9,8 +9,8 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, F, FloatField, Q, QuerySet, Value, When
-from django.db.models.functions import Coalesce, Now
+from django.db.models import Case, FloatField, Q, QuerySet, Value, When
+from django.db.models.functions import Cast, Coalesce, Now
 
 from assets.models import Asset
 from generation import catalog, transitions
@@ -227,10 +227,8 @@ def give_back(
 
 def _kept_progress() -> Case:
     """The share of the steps that the job's checkpoint spares the next attempt."""
-    steps = Coalesce("steps", "frames", output_field=FloatField())
-    return Case(
-        When(checkpoint="", then=Value(0.0)), default=F("checkpoint_step") / steps, output_field=FloatField()
-    )
+    spared = Cast("checkpoint_step", FloatField()) / Coalesce("steps", "frames")
+    return Case(When(checkpoint="", then=Value(0.0)), default=spared, output_field=FloatField())
 
 
 def _place_of(job: Job) -> str:

@@ -21,5 +21,5 @@ def not_paused(lanes: Iterable[Lane]) -> list[Lane]:
 
 def pause_of(lane: Lane) -> Pause | None:
     """The pause that stops the lane, the widest first."""
-    found = {pause.scope: pause for pause in Pause.objects.filter(scope__in=covering(lane))}
+    found = Pause.objects.in_bulk(covering(lane))
     return next((found[scope] for scope in covering(lane) if scope in found), None)

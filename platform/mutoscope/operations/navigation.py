@@ -11,7 +11,13 @@ from django.urls import reverse
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """Groups of links, as django-unfold wants them."""
     return [
-        {"title": "Generation", "items": [_link("Jobs", "movie", "generation_job")]},
+        {
+            "title": "Generation",
+            "items": [
+                _link("Jobs", "movie", "generation_job"),
+                _link("Lanes", "low_priority", "generation_pause"),
+            ],
+        },
         {"title": "Library", "items": [_link("Assets", "photo_library", "assets_asset")]},
         {
             "title": "People",
