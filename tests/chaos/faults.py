@@ -297,6 +297,7 @@ class Director:
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._count = itertools.count()
         self._plan = faults
+        self._service_fault: Fault | None = None
         self.journal: list[Happened] = []
 
     def run(self) -> None:
@@ -314,6 +315,9 @@ class Director:
         heapq.heappush(self._due, (at, next(self._count), action))
 
     def _begin(self, fault: Fault, patience: int) -> None:
+        if self._service_fault and type(fault) in SERVICES:
+            self._later(time.monotonic() + 0.5, lambda: self._begin(fault, patience))
+            return
         began = time.time()
         try:
             hit = fault.begin(self._scene)
@@ -321,6 +325,7 @@ class Director:
             hit = ""
         if hit:
             self._say(f"{fault.name}: {hit}")
+            self._service_fault = fault if type(fault) in SERVICES else self._service_fault
             self._later(time.monotonic() + fault.lasts, lambda: self._heal(fault, hit, began))
         elif patience:
             self._later(time.monotonic() + 0.5, lambda: self._begin(fault, patience - 1))
@@ -329,6 +334,8 @@ class Director:
 
     def _heal(self, fault: Fault, hit: str, began: float) -> None:
         fault.heal(self._scene)
+        if fault is self._service_fault:
+            self._service_fault = None
         if fault.lasts:
             self._say(f"{fault.name}: over ({hit})")
         self.journal.append(Happened(fault.name, hit, fault.pid, fault.takes_service_away, began, time.time()))
