@@ -12,7 +12,7 @@ from tests.chaos import setting
 from tests.chaos.setting import Size
 
 FULL = Size(jobs=300, seconds=300, workers=5, cut_off=60, pause=(2, 8), calm=(6, 20), rounds=12, cap=6)
-SHORT = Size(jobs=45, seconds=18, workers=3, cut_off=5, pause=(1, 5), calm=(0.5, 2.5), rounds=4, cap=3)
+SHORT = Size(jobs=36, seconds=18, workers=3, cut_off=5, pause=(1, 5), calm=(0.5, 2.5), rounds=4, cap=3)
 
 
 def main() -> int:
