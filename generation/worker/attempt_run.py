@@ -225,7 +225,8 @@ class AttemptRun:
         self._settle(lambda: attempts.give_back(self.job, code, message, blame="ours"))
 
     def _engine_ended(self) -> None:
-        self._settle(lambda: attempts.note_engine_ended(self.job, steps=self._steps_done))
+        if self._started:
+            self._settle(lambda: attempts.note_engine_ended(self.job, steps=self._steps_done))
 
     def _settle(self, call: Callable[[], object]) -> None:
         """Tell the database, as long as there is a point in it: recovery does what cannot be said any more."""

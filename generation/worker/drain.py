@@ -43,9 +43,14 @@ class Outlook:
         self.done, self.total, self._last = done, total, now
 
     def ends_in(self, afterwards: float) -> float:
-        """Seconds until the last step has ended and `afterwards` seconds more have passed; below 0 when late."""
-        now = time.monotonic()
-        return (self._last or now) + (self.total - self.done) * self.seconds_per_step + afterwards - now
+        """Seconds until the last step has ended and `afterwards` seconds more have passed; below 0 when late.
+
+        A step that hangs does not bring the end any nearer.
+        """
+        if self._last is None:
+            return (self.total - self.done) * self.seconds_per_step + afterwards
+        left, passed = self.total - self.done, time.monotonic() - self._last
+        return left * self.seconds_per_step + afterwards - (min(passed, self.seconds_per_step) if left else passed)
 
 
 class Drain:

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 IN_HAND = 3
 """Jobs a worker may hold: one in the finish stage, one in the engine, and one for the moment it is free."""
-MEASURE_INTERVAL = 15.0
+MEASURE_INTERVAL = 5.0
 """Seconds at least between looks at how much memory the engine holds."""
 RESTART_PAUSES = (0.0, 1.0, 3.0, 10.0, 30.0)
 """Seconds before each try to start an engine again. After the last the worker gives up, and ends."""
@@ -132,8 +132,9 @@ class Runtime:
                 if self._has_room() and self._serve(lane):
                     log.warning("a job waited in %s, but no ticket had come", lane)
         except UNREACHABLE as error:
-            close_old_connections()
             log.warning("the database is away: %s", error)
+        finally:
+            close_old_connections()
 
     def _mend(self) -> None:
         """Keep the engine sound while it is idle."""

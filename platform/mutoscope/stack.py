@@ -25,8 +25,10 @@ from mutoscope.env import BASE_DIR, VAR_DIR
 
 HOST = "127.0.0.1"
 START_TIMEOUT = 60.0
+WORKER_GRACE = 4.0
+"""Seconds in which a worker that is stopped may end its job; it needs up to three more to give it back."""
 STOP_TIMEOUT = 8.0
-"""Seconds a process may take to end before it is killed; a job that is cut off is done again later."""
+"""Seconds a process may take to end before it is killed."""
 
 
 class StackError(Exception):
@@ -62,7 +64,12 @@ class Stack:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=BASE_DIR,
-                env={**os.environ, "PUBLIC_URL": self.url, "PYTHONUNBUFFERED": "1"},
+                env={
+                    **os.environ,
+                    "PUBLIC_URL": self.url,
+                    "PYTHONUNBUFFERED": "1",
+                    "WORKER_GRACE_SECONDS": f"{WORKER_GRACE:g}",
+                },
                 start_new_session=True,  # Ctrl-C is ours to pass on, in order
                 preexec_fn=_end_with_parent,  # noqa: PLW1509  this process has one thread
             )
