@@ -6,7 +6,8 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from uuid import UUID
 
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -17,11 +18,12 @@ from assets.services import upload
 from billing.models import Plan
 from billing.services import subscribe
 from generation import services
-from generation.errors import AlreadyEnded, LimitReached
+from generation.errors import AlreadyEnded, InvalidJob, LimitReached
 from generation.services import JobRequest
 from mutoscope.accounts.models import User
 from mutoscope.accounts.selectors import Access, access_by_session
 from mutoscope.accounts.services import create_workspace
+from mutoscope.clock import database_time
 
 WORKSPACES = 12
 CONTEST = "contest"
@@ -45,13 +47,27 @@ TEMPERS: dict[str, float] = {
 
 @dataclass
 class Wish:
-    """A job to be asked for, `at` seconds after the beginning; `cancel_after` seconds later it is not wanted."""
+    """A job to be asked for, `at` seconds after the beginning; `cancel_after` seconds later it is not wanted.
+
+    It may begin `starts_in` seconds after it was asked for, and must have ended `ends_in` seconds after.
+    """
 
     at: float
     key: str
     workspace: int
     request: JobRequest
     cancel_after: float | None = None
+    starts_in: float | None = None
+    ends_in: float | None = None
+
+    def dated(self) -> JobRequest:
+        """The request as it is sent now, and sent again where there was no answer."""
+        now = database_time()
+        return replace(
+            self.request,
+            not_before=now + timedelta(seconds=self.starts_in) if self.starts_in else None,
+            deadline=now + timedelta(seconds=self.ends_in) if self.ends_in else None,
+        )
 
 
 @dataclass
@@ -109,10 +125,16 @@ class People:
 
     def ask(self, wish: Wish) -> None:
         """Submit until there is an answer: the same key makes sure that it is one job."""
-        access = self.members[wish.workspace][0]
+        access, request = self.members[wish.workspace][0], None
         while True:
             try:
-                job = services.submit(access, wish.request, idempotency_key=wish.key)
+                request = request or wish.dated()
+                job = services.submit(access, request, idempotency_key=wish.key)
+            except InvalidJob:
+                if not wish.ends_in:
+                    raise
+                self.ledger.refused += 1  # its deadline passed before it was accepted
+                return
             except LimitReached:
                 self.ledger.refused += 1
                 time.sleep(1)
@@ -158,6 +180,9 @@ class People:
         # Few different ones, so that many jobs must give the very same clip.
         seed = chance.randrange(4)
         tier = chance.choice(plan.tiers)
+        starts_in, ends_in = None, None
+        if cancel_after is None and chance.random() < 0.12:
+            starts_in, ends_in = chance.choice([(chance.uniform(2, 8), None), (None, chance.uniform(4, 30))])
         if temper == "preview":
             request = JobRequest(
                 model="preview",
@@ -168,13 +193,13 @@ class People:
                 seed=seed,
                 tier=tier,
             )
-            return Wish(at, key, number, request, cancel_after)
+            return Wish(at, key, number, request, cancel_after, starts_in, ends_in)
         if temper == "long":
             prompt, steps = "pause=0.15", chance.choice([24, 48])
         else:
             prompt, steps = f"{temper} pause=0.03".strip(), chance.choice([8, 20])
         wish = self._wish(at, key, number, prompt, seed=seed, steps=steps, tier=tier, i2v=chance.random() < 0.5)
-        wish.cancel_after = cancel_after
+        wish.cancel_after, wish.starts_in, wish.ends_in = cancel_after, starts_in, ends_in
         return wish
 
     def _wish(

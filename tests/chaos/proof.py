@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -34,6 +35,9 @@ NEXT: dict[str, set[str]] = {
     Kind.FAILED: set(),
 }
 """The state diagram of `Job` as a grammar of its events: what may follow on what."""
+
+OVERDUE = timedelta(minutes=2)
+"""Longer than anything keeps upkeep from seeing that a deadline has passed."""
 
 
 def every_breach(ledger: Ledger) -> list[Breach]:
@@ -131,6 +135,10 @@ def end_was_deserved(story: Story) -> Iterator[Breach]:
     if not job.error_code or not job.error_message:
         yield Breach("wrong", f"{story.told} failed without a reason")
     cap: int = settings.JOB_MAX_ATTEMPTS
+    if job.error_code == "deadline_passed":
+        if job.ended_at and job.ended_at < job.deadline:
+            yield Breach("wrong", f"{story.told} failed by its deadline {job.deadline - job.ended_at} before it")
+        return
     if not story.will_fail and job.failures + 1 < cap:
         yield Breach(
             "wrong",
@@ -142,7 +150,18 @@ def end_was_deserved(story: Story) -> Iterator[Breach]:
             yield Breach("doubled", f"{story.told}: a bad request was tried again")
 
 
-RULES: tuple[Callable[[Story], Iterator[Breach]], ...] = (ended, path, attempts, end_was_deserved)
+def times_were_kept(story: Story) -> Iterator[Breach]:
+    """None was claimed before it may begin, and none succeeded long after its deadline."""
+    job = story.job
+    if job.not_before and story.attempts and story.attempts[0].claimed_at < job.not_before:
+        yield Breach("wrong", f"{story.told} was claimed before its time, {job.not_before}")
+    if job.state == State.SUCCEEDED and job.ended_at and job.ended_at > job.deadline + OVERDUE:
+        yield Breach("wrong", f"{story.told} succeeded {job.ended_at - job.deadline} after its deadline")
+
+
+RULES: tuple[Callable[[Story], Iterator[Breach]], ...] = (
+    ended, path, attempts, end_was_deserved, times_were_kept,
+)  # fmt: skip
 
 
 # --- Everything else -----------------------------------------------------------------------------------------
