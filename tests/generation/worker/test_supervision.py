@@ -70,9 +70,10 @@ def test_an_engine_that_dies_while_idle_is_started_again_before_the_next_ticket(
 
 
 def test_nothing_outlives_a_killed_worker(access: Access, manage: RunManage) -> None:
-    job = submit(access, "pause=0.05", steps=20, seconds=60)
+    job = submit(access, "pause=0.1", steps=1000, seconds=60)
     with manage("worker", "--model", "still") as worker:
         parent = psutil.Process(worker.pid)
+        wait_for(lambda: Job.objects.get(pk=job.pk).progress > 0, what="progress")
         wait_for(lambda: any("ffmpeg" in child.name() for child in parent.children()), what="an encoder")
         family = parent.children(recursive=True)
         os.kill(worker.pid, signal.SIGKILL)
