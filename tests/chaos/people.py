@@ -30,8 +30,8 @@ CONTEST = "contest"
 """Idempotency keys of the jobs by which fairness is measured begin with it."""
 
 TEMPERS: dict[str, float] = {
-    "": 0.63,
-    "long": 0.16,
+    "": 0.56,
+    "long": 0.23,
     "oom": 0.03,
     "oom=always": 0.02,
     "leak=80": 0.03,
