@@ -16,7 +16,8 @@ from django.conf import settings
 from django.core.files.storage import FileSystemStorage, default_storage
 
 from assets.models import Asset
-from generation.models import Attempt, Flow, Job, JobEvent, Worker
+from generation.models import Attempt, Flow, Job, JobEvent
+from generation.workers import alive_workers
 from tests.chaos import clips
 from tests.chaos.people import Ledger
 from tests.chaos.stories import Breach, Story, stories
@@ -204,6 +205,6 @@ def lanes() -> Iterator[Breach]:
 
 
 def workers() -> Iterator[Breach]:
-    """Everybody has gone home: no row claims to be at work."""
-    for worker in Worker.objects.filter(state=Worker.State.WORKING) | Worker.objects.exclude(job=None):
-        yield Breach("orphaned", f"worker {worker.name} reads {worker.state}, on job {worker.job_id}")
+    """Everybody has gone home: nobody counts as alive, and who was not killed has said that it stopped."""
+    for worker in alive_workers():
+        yield Breach("orphaned", f"worker {worker.name} counts as alive and reads {worker.state}")

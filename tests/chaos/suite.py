@@ -14,6 +14,7 @@ from django.db import Error, close_old_connections
 from PIL import Image
 
 from generation.models import Job
+from generation.workers import alive_workers
 from tests.chaos import fairness, faults, proof, report
 from tests.chaos.people import Crowd, People
 from tests.chaos.recovery_times import recoveries
@@ -56,6 +57,7 @@ def run(services: Services, seed: int, size: Size) -> int:
         say("all jobs have ended")
         _wait("the removal of what is left over", lambda: not list(proof.storage()), SETTLING)
         complaints = scene.close()
+        _wait("the end of the last worker's reports", lambda: not alive_workers().exists(), SETTLING)
         say("everybody has gone home")
         left_over = [*complaints, *_left_over(scene)]
     finally:
