@@ -12,7 +12,7 @@ PORT ?= 8000
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up test lint types format migrations shell worker web upkeep bench clean
+.PHONY: help setup setup-dev demo up test lint types format migrations shell worker web upkeep bench chaos clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## ?(.*)/  make \1\t\2/' | expand -t 22
@@ -82,6 +82,11 @@ upkeep: setup  ## The process that puts right what crashes leave behind
 
 bench: setup-dev  ## Print the figures of docs/benchmarks.md for this machine
 	$(BIN)/python -m bench
+
+# JOBS of the tests has a default above, which is not meant here.
+chaos: setup-dev  ## Break everything at random, prove that no job is lost (JOBS=300 MINUTES=5 WORKERS=5 SEED=)
+	$(BIN)/python -m tests.chaos $(if $(filter command environment,$(firstword $(origin JOBS))),--jobs $(JOBS)) \
+		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SEED),--seed $(SEED))
 
 clean:  ## Remove .venv and everything under var/ (data too)
 	rm -rf $(VENV) var

@@ -72,19 +72,24 @@ def make_clip(hold: Hold, stream: FrameStream, scratch: Path) -> None:
 def _store(hold: Hold, field: FieldFile, name: str, content: Callable[[], bytes]) -> None:
     """Put the content into the asset's file, patiently. Raises `EngineError` (machine) or `attempts.Lost`."""
 
+    place = field.field.generate_filename(field.instance, name)
+    tried = False
+
     def save() -> None:
-        try:
-            field.save(name, ContentFile(content()), save=False)
-        except BaseException:
-            _discard(field, name)  # a part of it may be there, and would have the next try take another name
-            raise
+        nonlocal tried
+        if tried:
+            # A part of it may be there: a storage that refuses files may refuse to let go of them, too. Left
+            # there, it would have this try take another name.
+            field.storage.delete(place)
+        tried = True
+        field.save(name, ContentFile(content()), save=False)
 
-    patiently(save, wanted=hold.is_certain, what="the clip")
-
-
-def _discard(field: FieldFile, name: str) -> None:
-    with suppress(Exception):  # a storage that does not take a file need not let go of one either
-        field.storage.delete(field.field.generate_filename(field.instance, name))
+    try:
+        patiently(save, wanted=hold.is_certain, what="the clip")
+    except BaseException:
+        with suppress(Exception):  # else it is found by the attempt's `clip_id`
+            field.storage.delete(place)
+        raise
 
 
 def _publish(hold: Hold, asset: Asset) -> None:

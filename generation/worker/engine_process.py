@@ -105,6 +105,16 @@ class EngineProcess:
                 send_handle(pipe, ring.descriptor, child.pid)
             except OSError as error:
                 raise self._died() from error
+        try:
+            return self._follow(pipe, listener)
+        except (Cancelled, Preempted, EngineError):
+            raise
+        except BaseException:
+            self.kill()  # it is still at this request, and its frames would be taken for the next one's
+            raise
+
+    def _follow(self, pipe: Connection, listener: Listener) -> Mapping[str, Any]:
+        """Listen to the engine until the request has ended."""
         listener.on_start()
         asked = last_sign = time.monotonic()
         said = Wish.GO_ON

@@ -11,6 +11,7 @@ from typing import Any
 
 from celery import Celery
 from celery.app.amqp import AMQP
+from celery.beat import EmbeddedService
 from celery.signals import setup_logging, worker_ready, worker_shutting_down
 from celery.worker import state
 from django.conf import settings
@@ -129,12 +130,14 @@ def run_worker(
         queues=queues,
         hostname=f"{name}@%h" if "@" not in name else name,
         pool="solo",
-        beat=beat,
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,
         quiet=True,
     )
+    if beat:
+        # A thread, and not Celery's process: that one would go on for ever when this one is killed.
+        EmbeddedService(app, thread=True, scheduler_cls=app.conf.beat_scheduler).start()  # type: ignore[union-attr]
 
     asked = False
 

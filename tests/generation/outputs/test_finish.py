@@ -150,6 +150,25 @@ def test_a_storage_that_refuses_for_a_while_gets_the_clip_in_the_end(
     assert clip.made_by == job
 
 
+def test_what_a_storage_kept_of_the_tries_before_is_gone_when_one_succeeds(
+    finish: Callable[..., Job], refusing: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is full, and does not let go of anything either: first of the file, then twice of its beginning."""
+    delete, refusals = FileSystemStorage.delete, [True, True]
+
+    def refuse_to_delete(storage: FileSystemStorage, name: str) -> None:
+        if refusals:
+            refusals.pop()
+            raise OSError(30, "Read-only file system")
+        delete(storage, name)
+
+    refusing(1)
+    monkeypatch.setattr(FileSystemStorage, "delete", refuse_to_delete)
+    finish(lambda _: None)
+    assert not refusals
+    assert sorted(path.name for path in stored()) == ["clip.mp4", "poster.webp"]
+
+
 def test_a_storage_that_refuses_for_good_is_the_machines_fault(
     finish: Callable[..., Job], refusing: Callable[[int], None], settings: Any
 ) -> None:
