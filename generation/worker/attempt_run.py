@@ -104,8 +104,11 @@ class AttemptRun:
         self.engine_over.set()
 
     def is_nearly_over(self) -> bool:
-        """Whether the engine will be free within `AHEAD`, by the pace of this attempt and the latest tail."""
-        if not self._started or self.station.engine_tail is None:
+        """Whether the engine will be free within `AHEAD`, by the pace of this attempt and the latest tail.
+
+        Never by an estimate: a job that is claimed too early lies here while another worker is free.
+        """
+        if not self._started or not self.outlook.is_measured or self.station.engine_tail is None:
             return False
         return self.outlook.ends_in(self.station.engine_tail) <= AHEAD
 

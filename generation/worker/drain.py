@@ -42,6 +42,11 @@ class Outlook:
             self.seconds_per_step = (now - self._first[1]) / (done - self._first[0])
         self.done, self.total, self._last = done, total, now
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether the pace is this attempt's own, and no estimate."""
+        return self._first is not None and self._first[0] < self.done
+
     def ends_in(self, afterwards: float) -> float:
         """Seconds until the last step has ended and `afterwards` seconds more have passed; below 0 when late.
 

@@ -11,8 +11,13 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
+
+NAMELESS_SECONDS = 3600.0
+"""A lock that has no name yet after so long was left by a worker that was killed in that moment."""
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +48,10 @@ class Scratch:
 
     def sweep(self) -> int:
         """Remove what workers that are gone have left. Returns how many they were."""
+        for nameless in self.root.glob("*.new"):
+            with suppress(OSError):  # another sweeper was faster
+                if time.time() - nameless.stat().st_mtime > NAMELESS_SECONDS:
+                    nameless.unlink()
         return sum(_remove_if_dead(lock) for lock in self.root.glob("*.lock") if lock != self._lock_file)
 
     def close(self) -> None:

@@ -47,3 +47,14 @@ def test_what_a_killed_worker_left_is_swept_and_a_living_ones_is_not(tmp_path: P
     newcomer.close()
     living.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_that_never_got_its_name_is_swept_when_it_is_old(tmp_path: Path) -> None:
+    young, old = tmp_path / "1-a.new", tmp_path / "2-b.new"
+    for nameless in (young, old):
+        nameless.touch()
+    os.utime(old, (0, 0))
+    scratch = Scratch(tmp_path)
+    scratch.sweep()
+    scratch.close()
+    assert list(tmp_path.iterdir()) == [young]
