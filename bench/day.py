@@ -27,7 +27,7 @@ from generation import attempts, pace, services
 from generation.claims import Claimant, claim
 from generation.errors import AlreadyEnded, LimitReached
 from generation.lanes import Lane
-from generation.models import Attempt, Flow, Job, LaneClock, Pace, Worker
+from generation.models import Flow, Job, LaneClock, Pace, Worker
 from generation.services import JobRequest
 from mutoscope.accounts.models import ApiKey, User, Workspace
 from mutoscope.accounts.selectors import Access
@@ -200,7 +200,7 @@ class Day:
                     self._begin(machine, job)
 
     def _begin(self, machine: Machine, job: Job) -> None:
-        attempts.note_engine_started(job)
+        attempts.note_engine_started(job, memory_plan="", first_step=0)
         self.claimed[job.lane].append(job.pk)
         self.started[job.pk] = self.now
         scale = job.width * job.height * job.frames / BASE_PIXEL_FRAMES
@@ -216,12 +216,11 @@ class Day:
             self.at(self.now + machine.engine_seconds, lambda: self._finish(machine, job))
 
     def _finish(self, machine: Machine, job: Job) -> None:
-        attempts.start_finishing(job, {})
+        attempts.start_finishing(job, {}, steps=pace.steps_of(job))
         machine.job = None
         self.at(self.now + FINISH * self.random.lognormvariate(0, 0.3), lambda: self._publish(job))
 
     def _publish(self, job: Job) -> None:
-        Attempt.objects.filter(job=job, number=job.attempt).update(steps=pace.steps_of(job))
         attempts.succeed(job, Asset(workspace_id=job.workspace_id, kind="video", origin="generated", size_bytes=1))
         self.ended[job.pk] = self.now
         self.counts["succeeded"] += 1

@@ -59,7 +59,7 @@ def line(workspace: Workspace, count: int = 1, **columns: object) -> list[Job]:
 def start(worker_name: str = "w1", lane: object = PAID) -> Job:
     job = claim([lane], Claimant(worker_name))  # type: ignore[list-item]
     assert job is not None
-    attempts.note_engine_started(job)
+    attempts.note_engine_started(job, memory_plan="", first_step=0)
     return job
 
 
@@ -276,7 +276,7 @@ def test_a_running_job_whose_steps_are_done_ends_by_the_clock(mine: Workspace) -
 def test_a_finishing_job_ends_with_the_finish_stage(mine: Workspace) -> None:
     line(mine)
     job = start()
-    attempts.start_finishing(job, {})
+    attempts.start_finishing(job, {}, steps=8)
     found = look(job)
     assert found.ends_in is not None
     assert 0.2 < found.ends_in.likely <= 0.5
