@@ -102,8 +102,8 @@ def fill(workspaces: int, jobs: int) -> None:
 
 
 def one_claim() -> tuple[UUID, float]:
-    from generation.claims import Claimant, claim
-    from generation.lanes import Lane
+    from generation.scheduling.claims import Claimant, claim
+    from generation.scheduling.lanes import Lane
 
     began = time.perf_counter()
     job = claim([Lane("null", "paid")], Claimant("bench", "bench/0"))

@@ -23,11 +23,12 @@ from django.test.utils import override_settings
 
 from assets.models import Asset
 from billing.models import Plan, Subscription
-from generation import attempts, pace, services
-from generation.claims import Claimant, claim
+from generation import attempts, services
 from generation.errors import AlreadyEnded, LimitReached
-from generation.lanes import Lane
+from generation.forecast import pace
 from generation.models import Flow, Job, LaneClock, Pace, Worker
+from generation.scheduling.claims import Claimant, claim
+from generation.scheduling.lanes import Lane
 from generation.services import JobRequest
 from mutoscope.accounts.models import ApiKey, User, Workspace
 from mutoscope.accounts.selectors import Access
@@ -103,7 +104,11 @@ class Day:
 
     def run(self) -> None:
         """From midnight until every job that was submitted on the day has ended."""
-        with _clock_of_ours(), mock.patch("generation.tickets.issue"), mock.patch("generation.live.publish"):
+        with (
+            _clock_of_ours(),
+            mock.patch("generation.scheduling.tickets.issue"),
+            mock.patch("generation.live.publish"),
+        ):
             self._tell_time()
             self._people()
             self._report()

@@ -16,8 +16,8 @@ from bench.setting import database_alone
 
 if TYPE_CHECKING:
     from bench.day import Day
+    from generation.forecast.outlook import Outlook
     from generation.models import Job
-    from generation.outlook import Outlook
 
 AGAIN = (0.3, 0.7)
 """Shares of the wait, as it was expected at submission, after which the outlook is looked at again."""
@@ -47,7 +47,7 @@ def main() -> None:
         costs: list[float] = []
 
         def look(day: Day, job: Job, when: str) -> Outlook | None:
-            from generation.outlook import outlook
+            from generation.forecast.outlook import outlook
 
             day.look()
             job.refresh_from_db()

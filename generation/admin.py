@@ -13,8 +13,8 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
 from generation import control, workers
-from generation.lanes import UnknownLane
 from generation.models import Attempt, Job, JobEvent, Pause, Worker
+from generation.scheduling.lanes import UnknownLane
 from generation.selectors import LaneFacts, lane_facts
 from mutoscope.ages import ago
 

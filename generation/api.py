@@ -18,8 +18,8 @@ from rest_framework.viewsets import GenericViewSet, ViewSet
 
 from assets.api import AssetSerializer
 from generation import catalog, selectors, services
+from generation.forecast.outlook import Outlook, outlooks
 from generation.models import Job, JobEvent
-from generation.outlook import Outlook, outlooks
 from mutoscope.accounts.permissions import access
 from mutoscope.errors import NotFound
 

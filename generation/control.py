@@ -6,9 +6,10 @@ from uuid import UUID
 
 from django.db import transaction
 
-from generation import catalog, flows, recovery
-from generation.lanes import UnknownLane, every_lane
+from generation import catalog, recovery
 from generation.models import Flow, Job, Pause
+from generation.scheduling import flows
+from generation.scheduling.lanes import UnknownLane, every_lane
 from mutoscope.accounts.models import User
 
 

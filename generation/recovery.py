@@ -13,9 +13,10 @@ from django.db import transaction
 from django.db.models import Q, QuerySet, Sum
 from django.db.models.functions import Now
 
-from generation import attempts, flows, pauses, tickets, transitions
-from generation.lanes import Lane, UnknownLane
+from generation import attempts, transitions
 from generation.models import Attempt, Flow, Job, JobEvent
+from generation.scheduling import flows, pauses, tickets
+from generation.scheduling.lanes import Lane, UnknownLane
 from mutoscope.celery import app
 
 BATCH = 100

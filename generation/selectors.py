@@ -8,9 +8,9 @@ from uuid import UUID
 
 from django.db.models import Count, Min, Q, QuerySet, Sum
 
-from generation import pauses
-from generation.lanes import every_lane
 from generation.models import Flow, Job, JobEvent, Pause
+from generation.scheduling import pauses
+from generation.scheduling.lanes import every_lane
 from generation.workers import alive_workers
 from mutoscope.accounts.models import Workspace
 from mutoscope.clock import database_time

@@ -17,12 +17,13 @@ from assets.models import Asset
 from assets.selectors import asset_of
 from billing.models import Plan
 from billing.selectors import plan_of
-from generation import catalog, flows, transitions
+from generation import catalog, transitions
 from generation.catalog.schema import Mode, Model, Size
 from generation.errors import AlreadyEnded, IdempotencyMismatch, InvalidJob, LimitReached
-from generation.lanes import Lane
+from generation.forecast.pace import expected_ms
 from generation.models import MAX_SEED, Attempt, Job, JobEvent
-from generation.pace import expected_ms
+from generation.scheduling import flows
+from generation.scheduling.lanes import Lane
 from mutoscope.accounts.models import Workspace
 from mutoscope.accounts.selectors import Access
 from mutoscope.clock import database_time

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from generation import pace, recovery, retention, workers
+from generation import recovery, retention, workers
+from generation.forecast import pace
 from generation.worker import runtime
 
 

@@ -13,8 +13,9 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from generation import flows, live, tickets
+from generation import live
 from generation.models import Attempt, Job, JobEvent
+from generation.scheduling import flows, tickets
 
 State, Kind, Outcome = Job.State, JobEvent.Kind, Attempt.Outcome
 

@@ -15,8 +15,8 @@ from django.conf import settings
 from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Coalesce, Concat, Now, NullIf
 
-from generation.lanes import Lane
 from generation.models import Worker
+from generation.scheduling.lanes import Lane
 
 MISSED_REPORTS = 6
 """A worker that has been silent for so many report intervals is taken for gone."""

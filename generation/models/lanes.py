@@ -16,7 +16,7 @@ from mutoscope.accounts.models import User, Workspace
 class Flow(models.Model):
     """The queued jobs of one workspace in one lane, summed up: all that a claim needs to look at.
 
-    Only `generation.flows` writes these rows, with the workspace's row locked. Virtual time is in milliseconds of
+    Only `scheduling.flows` writes these rows, with the workspace's row locked. Virtual time is in milliseconds of
     work divided by weight.
     """
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from generation import catalog
-from generation.lanes import Lane
 from generation.models.workers import place
+from generation.scheduling.lanes import Lane
 from generation.worker.gpu import Gpu
 
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from django.conf import settings
 from django.db import close_old_connections
 
-from generation import attempts, catalog, tickets
-from generation.claims import Claimant, claim
+from generation import attempts, catalog
 from generation.engines.base import EngineError
 from generation.engines.frames import FrameRing
-from generation.lanes import Lane
+from generation.scheduling import tickets
+from generation.scheduling.claims import Claimant, claim
+from generation.scheduling.lanes import Lane
 from generation.worker import gpu
 from generation.worker.attempt_run import AttemptRun, Station
 from generation.worker.checkpoints import CheckpointKeeper

@@ -47,7 +47,7 @@ app = Celery("mutoscope", amqp=_AMQP)
 
 def _configuration() -> dict[str, Any]:
     # Imported when the configuration is first used: by then a catalog that breaks a rule has been reported.
-    from generation.lanes import every_lane
+    from generation.scheduling.lanes import every_lane
 
     every_round = settings.RECOVERY_INTERVAL.total_seconds()
     return {

@@ -155,8 +155,8 @@ class TicketsDoubled(Fault):
             for ticket in valkey.lrange(lane, 0, -1):
                 valkey.lpush(lane, ticket)
                 doubled += 1
-        from generation import tickets
-        from generation.lanes import every_lane
+        from generation.scheduling import tickets
+        from generation.scheduling.lanes import every_lane
 
         for lane in every_lane():
             made_up += tickets.issue(str(lane), self.chance.randint(1, 4))

@@ -15,12 +15,12 @@ from django.utils import timezone
 
 from assets.models import Asset
 from generation import attempts, catalog, services
-from generation.claims import Claimant, claim
 from generation.engines.base import EngineRequest
 from generation.engines.frames import FrameRing
 from generation.engines.process import Checkpointing
 from generation.models import Attempt, Flow, Job, JobEvent, Worker
 from generation.outputs.encode import encode_mp4
+from generation.scheduling.claims import Claimant, claim
 from generation.worker.engine_process import EngineProcess
 from mutoscope.accounts.selectors import Access
 from tests.chaos import proof

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from billing.models import Plan
 from billing.services import subscribe
-from generation.claims import Claimant, claim
-from generation.lanes import Lane
 from generation.models import Job
+from generation.scheduling.claims import Claimant, claim
+from generation.scheduling.lanes import Lane
 from mutoscope.accounts.models import ApiKey, Workspace
 from mutoscope.accounts.selectors import Access
 from tests.generation.samples import PAID

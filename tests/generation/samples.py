@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from assets.models import Asset
 from generation import attempts, services
-from generation.claims import Claimant, claim
-from generation.lanes import Lane
 from generation.models import Job
+from generation.scheduling.claims import Claimant, claim
+from generation.scheduling.lanes import Lane
 from generation.services import JobRequest
 from mutoscope.accounts.selectors import Access
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from generation import catalog
 from generation.catalog.schema import Frames, Size
-from generation.lanes import Lane, UnknownLane, every_lane
+from generation.scheduling.lanes import Lane, UnknownLane, every_lane
 from tests.conftest import BASE_DIR
 
 STILL = (BASE_DIR / "tests" / "catalog" / "still.toml").read_text()

@@ -17,11 +17,11 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from generation import attempts, control, recovery, retention, services
-from generation.claims import in_turn
 from generation.engines.base import EngineError
 from generation.errors import InvalidJob
-from generation.lanes import Lane, UnknownLane
 from generation.models import Flow, Job, Pause
+from generation.scheduling.claims import in_turn
+from generation.scheduling.lanes import Lane, UnknownLane
 from mutoscope import alerts
 from mutoscope.accounts.models import User
 from mutoscope.accounts.selectors import Access

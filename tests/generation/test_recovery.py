@@ -13,9 +13,10 @@ from celery.exceptions import CeleryError
 from rest_framework.test import APIClient
 
 from assets.models import Asset
-from generation import live, recovery, services, tasks, tickets
-from generation.claims import Claimant, claim
+from generation import live, recovery, services, tasks
 from generation.models import Attempt, Job
+from generation.scheduling import tickets
+from generation.scheduling.claims import Claimant, claim
 from mutoscope.accounts.selectors import Access
 from mutoscope.celery import UPKEEP_QUEUE, _configuration, app
 from tests.generation.samples import PAID, at_once, expire, finishing, kinds, running, submit

@@ -22,11 +22,11 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multip
 from assets.models import Asset
 from billing.models import Plan
 from generation import attempts, control, recovery, services
-from generation.claims import Claimant, claim
 from generation.engines.base import EngineError
 from generation.errors import AlreadyEnded
-from generation.lanes import Lane
 from generation.models import Attempt, Flow, Job, Pause
+from generation.scheduling.claims import Claimant, claim
+from generation.scheduling.lanes import Lane
 from generation.services import JobRequest
 from tests.generation.crowd import tenant
 from tests.generation.samples import unsaved_clip

@@ -8,10 +8,10 @@ import pytest
 
 from assets.models import Asset
 from generation import attempts, services, transitions
-from generation.claims import Claimant, claim
 from generation.engines.base import EngineError
 from generation.errors import AlreadyEnded
 from generation.models import Attempt, Job, JobEvent
+from generation.scheduling.claims import Claimant, claim
 from mutoscope.accounts.selectors import Access
 from tests.generation.samples import PAID, at_once, expire, finishing, kinds, running, submit, unsaved_clip
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from generation import control
-from generation.lanes import UnknownLane
+from generation.scheduling.lanes import UnknownLane
 from generation.selectors import LaneFacts, lane_facts
 
 

@@ -13,7 +13,7 @@ from billing.tiers import Tier
 from generation import workers
 from generation.catalog import CatalogError
 from generation.engines.base import EngineError
-from generation.lanes import LaneError, lanes_of
+from generation.scheduling.lanes import LaneError, lanes_of
 from generation.worker import gpu as gpus
 from generation.worker import identity, runtime
 from mutoscope.celery import run_worker

@@ -33,8 +33,8 @@ from starlette.responses import Response
 
 from generation import live, selectors
 from generation.api import EtaSerializer, JobSerializer, QueueSerializer
+from generation.forecast.outlook import outlooks
 from generation.models import Job
-from generation.outlook import outlooks
 from mutoscope.accounts.models import User
 from mutoscope.accounts.selectors import Access, access_by_key, access_by_session
 from mutoscope.api.auth import key_of

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from generation.forecast.outlook import Outlook
+from generation.forecast.pace import Span
 from generation.models import Job
-from generation.outlook import Outlook
-from generation.pace import Span
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 _UNITS = [(DAY, "days"), (HOUR, "h"), (MINUTE, "min"), (1, "s")]

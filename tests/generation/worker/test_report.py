@@ -14,8 +14,8 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from generation import workers
-from generation.lanes import DoubledLane, Lane, UnknownLane, lanes_of
 from generation.models import Job, Worker
+from generation.scheduling.lanes import DoubledLane, Lane, UnknownLane, lanes_of
 from generation.worker import identity, report
 from generation.worker.gpu import Gpu
 from generation.worker.identity import Identity

@@ -9,8 +9,8 @@ import pytest
 
 from assets.models import Asset
 from assets.services import delete
-from generation.claims import Claimant, claim
 from generation.engines.base import EngineError
+from generation.scheduling.claims import Claimant, claim
 from generation.worker.attempt_run import make_request
 from generation.worker.leases import Hold
 from mutoscope.accounts.selectors import Access

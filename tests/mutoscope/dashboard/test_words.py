@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from generation.forecast.outlook import Outlook
+from generation.forecast.pace import Span
 from generation.models import Job, Pause
-from generation.outlook import Outlook
-from generation.pace import Span
 from mutoscope.dashboard.words import about, duration, expectation
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

@@ -20,8 +20,8 @@ from assets.services import upload
 from billing.models import Plan
 from billing.services import subscribe
 from generation import attempts
-from generation.lanes import Lane
 from generation.models import Worker
+from generation.scheduling.lanes import Lane
 from generation.worker.identity import of_this_process
 from generation.worker.report import Reporter
 from mutoscope.accounts.models import ApiKey, User

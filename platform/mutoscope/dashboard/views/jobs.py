@@ -10,8 +10,8 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
 from generation import catalog, selectors, services
+from generation.forecast.outlook import outlook, outlooks
 from generation.models import Job
-from generation.outlook import outlook, outlooks
 from mutoscope.accounts.selectors import Access
 from mutoscope.dashboard.gate import Visit, workspace_page
 from mutoscope.dashboard.paging import page_of

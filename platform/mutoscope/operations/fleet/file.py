@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from billing.tiers import Tier
-from generation.lanes import LaneError, lanes_of
+from generation.scheduling.lanes import LaneError, lanes_of
 from mutoscope import tables
 from mutoscope.tables import Table, TableError, problem
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries
 
 from generation import control
-from generation.claims import Claimant, claim
+from generation.forecast.positions import places
 from generation.models import Flow, Job
-from generation.positions import places
+from generation.scheduling.claims import Claimant, claim
 from mutoscope.accounts.models import Workspace
 from tests.generation.lines import queued, workspace_of
 from tests.generation.samples import PAID

@@ -13,12 +13,13 @@ from django.conf import settings
 from django.utils import timezone
 
 from billing.models import Plan
-from generation import attempts, control, flows, recovery, services
-from generation.claims import Claimant, claim, in_turn
+from generation import attempts, control, recovery, services
 from generation.engines.base import EngineError
 from generation.errors import AlreadyEnded
-from generation.lanes import Lane
 from generation.models import Attempt, Flow, Job, Worker
+from generation.scheduling import flows
+from generation.scheduling.claims import Claimant, claim, in_turn
+from generation.scheduling.lanes import Lane
 from mutoscope.accounts.selectors import Access
 from tests.generation.crowd import claimed, tenant
 from tests.generation.samples import PAID, at_once, kinds, submit

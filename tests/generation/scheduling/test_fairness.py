@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from billing.models import Plan
-from generation import attempts, flows, recovery, services
-from generation.lanes import Lane
+from generation import attempts, recovery, services
 from generation.models import Flow, Job
+from generation.scheduling import flows
+from generation.scheduling.lanes import Lane
 from tests.generation.crowd import claimed, names, tenant
 from tests.generation.samples import PAID, submit
 

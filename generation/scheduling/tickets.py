@@ -11,7 +11,7 @@ import logging
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
-from generation.lanes import Lane, UnknownLane
+from generation.scheduling.lanes import Lane, UnknownLane
 from mutoscope.celery import app
 
 log = logging.getLogger(__name__)

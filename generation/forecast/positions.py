@@ -1,6 +1,6 @@
 """How many jobs are taken before one that waits: the claim's own order, counted and not walked through.
 
-In a lane the claim goes by priority, then by each workspace's start tag (`generation.flows`). So before a job come
+In a lane the claim goes by priority, then by each workspace's start tag (`scheduling.flows`). So before a job come
 the jobs before it in its own flow, and of every other flow those whose start tags are smaller than its own. A
 flow's tags are an arithmetic series, for it is charged its mean work each time: how many lie below a tag is a
 division, and the whole is one statement over the lane's flows, however many jobs wait in them.

@@ -1,7 +1,7 @@
 """Claiming: which queued job is next, decided when a worker is free and not before.
 
 The lane: the first that has work, in the worker's order, unless one has waited past its promise. Within the lane
-the workspace whose turn it is (`generation.flows`), within the workspace the oldest job; operators' priorities go
+the workspace whose turn it is (`flows`), within the workspace the oldest job; operators' priorities go
 before both. The cost does not depend on how many jobs wait: each step reads one row by an index
 (`docs/scheduling.md` has the plans).
 """
@@ -18,9 +18,10 @@ from django.db.models import QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from billing.selectors import plan_of
-from generation import flows, pauses, tickets, transitions
-from generation.lanes import Lane
+from generation import transitions
 from generation.models import Attempt, Flow, Job, JobEvent, LaneClock
+from generation.scheduling import flows, pauses, tickets
+from generation.scheduling.lanes import Lane
 from generation.workers import somebody_else_serves
 from mutoscope.clock import database_time
 

@@ -9,11 +9,12 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from billing.models import Plan
-from generation import attempts, control, outlook, pace
-from generation.claims import Claimant, claim
+from generation import attempts, control
+from generation.forecast import outlook, pace
+from generation.forecast.outlook import Outlook
+from generation.forecast.pace import Span
 from generation.models import Attempt, Flow, Job, LaneClock, Worker
-from generation.outlook import Outlook
-from generation.pace import Span
+from generation.scheduling.claims import Claimant, claim
 from mutoscope.accounts.models import Workspace
 from tests.generation.lines import ended, queued, worker, workspace_of
 from tests.generation.samples import PAID

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from generation import pace, tasks
+from generation import tasks
+from generation.forecast import pace
 from generation.models import Job, Pace
 from mutoscope.accounts.models import Workspace
 from tests.generation.lines import ended, workspace_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from generation.lanes import Lane
 from generation.models import Pause
+from generation.scheduling.lanes import Lane
 
 
 def covering(lane: Lane) -> list[str]:

@@ -1,7 +1,7 @@
 """When a job will start and end, and what it waits for: what the API, the pages and the streams tell.
 
-The place in the line is counted in the claim's own order (`generation.positions`). The times come from a
-rehearsal of the claims to come (`generation.rehearsal`) at the measured pace (`generation.pace`), in a handful of
+The place in the line is counted in the claim's own order (`positions`). The times come from a
+rehearsal of the claims to come (`rehearsal`) at the measured pace (`pace`), in a handful of
 queries for however many jobs.
 """
 
@@ -20,10 +20,10 @@ from django.db import connection
 from django.db.models import F, Sum
 
 from generation import catalog
+from generation.forecast.pace import Paces, Span
+from generation.forecast.positions import Place, places
+from generation.forecast.rehearsal import Arrivals, Crew, Play, Queue, Rehearsal
 from generation.models import Attempt, Flow, Job, LaneClock, Pause, Worker
-from generation.pace import Paces, Span
-from generation.positions import Place, places
-from generation.rehearsal import Arrivals, Crew, Play, Queue, Rehearsal
 from generation.workers import alive_workers
 from mutoscope.clock import database_time
 

@@ -1,6 +1,6 @@
 """The claims to come, rehearsed: which flow's next job starts when, if the workers go on as they are going.
 
-The same rules as `generation.claims` and `generation.flows`, on rows that were read once: lanes in a worker's
+The same rules as `scheduling.claims` and `scheduling.flows`, on rows that were read once: lanes in a worker's
 order unless one is late, within a lane priority and start tag, and no more jobs at once than a workspace may run.
 Times are seconds from now.
 """
