@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.db import models
 from django.db.models import Q
 
@@ -9,9 +11,13 @@ from mutoscope.accounts.models import User, Workspace
 from mutoscope.ids import new_id
 
 
+def folder_of(workspace_id: UUID, asset_id: UUID) -> str:
+    """Where the files of an asset are kept: by workspace and asset, so that a name is never taken twice."""
+    return f"workspaces/{workspace_id}/{asset_id}"
+
+
 def _place(asset: Asset, filename: str) -> str:
-    """Where a file of the asset is kept: by workspace and asset, so that a name is never taken twice."""
-    return f"workspaces/{asset.workspace_id}/{asset.pk}/{filename}"
+    return f"{folder_of(asset.workspace_id, asset.pk)}/{filename}"
 
 
 class Asset(models.Model):

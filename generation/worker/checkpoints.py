@@ -19,6 +19,7 @@ from django.db import close_old_connections
 from generation import attempts
 from generation.engines.base import Checkpoint, EngineError
 from generation.models import Job
+from generation.retention import checkpoint_folder
 from generation.worker.leases import Hold
 from generation.worker.patience import patiently
 
@@ -110,7 +111,7 @@ class CheckpointKeeper:
 
     def _store(self, written: _Written) -> None:
         hold, job, before = written.hold, written.hold.job, written.hold.job.checkpoint
-        wanted_name = f"checkpoints/{job.pk}/{job.attempt}-{written.step}"
+        wanted_name = f"{checkpoint_folder(job.pk)}/{job.attempt}-{written.step}"
 
         def store() -> str:
             try:
