@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import transaction
 
 from generation import catalog, recovery
-from generation.models import Flow, Job, Pause
+from generation.models import Job, Pause
 from generation.scheduling import flows
 from generation.scheduling.lanes import UnknownLane, every_lane
 from mutoscope.accounts.models import User
@@ -48,6 +48,5 @@ def boost(job_id: UUID, priority: int) -> bool:
         return False
     Job.objects.filter(pk=job_id).update(priority=priority)
     if job.state == Job.State.QUEUED:
-        flows.lock(job.workspace_id)
-        flows.look_ahead(Flow.objects.filter(lane=job.lane, workspace_id=job.workspace_id))
+        flows.look_ahead(job.lane, job.workspace_id)
     return True

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet, Sum
 from django.db.models.functions import Now
 
+from billing.selectors import plan_of
 from generation import attempts, transitions
 from generation.models import Attempt, Flow, Job, JobEvent
 from generation.scheduling import flows, pauses, tickets
@@ -79,7 +80,7 @@ def release_throttled_flows() -> int:
     released = 0
     for workspace_id in held_back.distinct():
         with transaction.atomic():
-            lanes = flows.throttle(workspace_id)
+            lanes = flows.throttle(workspace_id, plan_of(workspace_id))
             for lane in lanes:
                 tickets.issue_on_commit(lane)
         released += bool(lanes)

@@ -81,7 +81,7 @@ def submit(access: Access, request: JobRequest, *, idempotency_key: str = "") ->
         if faster:
             return faster
         _check_room(access.workspace, plan)
-        transitions.begin(job)
+        transitions.begin(job, plan)
     return job
 
 

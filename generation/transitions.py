@@ -13,11 +13,16 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from billing.models import Plan
+from billing.selectors import plan_of
 from generation import live
 from generation.models import Attempt, Job, JobEvent
 from generation.scheduling import flows, tickets
 
 State, Kind, Outcome = Job.State, JobEvent.Kind, Attempt.Outcome
+
+_FOR_LANES = ["state", "attempt", "lane", "workspace_id", "work_ms", "priority", "queued_at"]
+"""What a change of state must know of the job."""
 
 
 def held_by(attempt: int) -> Q:
@@ -26,13 +31,13 @@ def held_by(attempt: int) -> Q:
 
 
 @transaction.atomic
-def begin(job: Job) -> None:
+def begin(job: Job, plan: Plan) -> None:
     """Put a new job, `queued` or `scheduled`, into the database and into its lane."""
     job.save(force_insert=True)
     record(job.pk, Kind.QUEUED if job.state == State.QUEUED else Kind.SCHEDULED, 0, "")
     if job.state == State.QUEUED:
-        flows.join(job)
-        flows.throttle(job.workspace_id)
+        flows.join(job, plan)
+        flows.throttle(job.workspace_id, plan)
         tickets.issue_on_commit(job.lane)
 
 
@@ -56,7 +61,7 @@ def move(
     `changes` are further columns of the job.
     """
     condition = (fence or Q()) & Q(pk=job_id, state__in=come_from)
-    job = Job.objects.select_for_update(of=("self",)).filter(condition).first()
+    job = Job.objects.select_for_update(of=("self",)).filter(condition).only(*_FOR_LANES).first()
     if job is None:
         return False
     was = State(job.state)
@@ -80,13 +85,13 @@ def record(job_id: UUID, kind: JobEvent.Kind, attempt: int, message: str) -> Non
 def _tell_lanes(job: Job, was: Job.State, to: Job.State) -> None:
     """What the change means for who waits; a claim, from queued to running, does its own part."""
     if to == State.QUEUED:
-        job.refresh_from_db(fields=["queued_at", "priority"])
-        flows.join(job, returned=was in Job.HELD)
+        job.refresh_from_db(fields=["queued_at"])
+        flows.join(job, plan_of(job.workspace_id), returned=was in Job.HELD)
         tickets.issue_on_commit(job.lane)
     elif was == State.QUEUED and to != State.RUNNING:
         flows.leave(job)
     if was in Job.HELD and to not in Job.HELD:
-        for lane in flows.throttle(job.workspace_id):
+        for lane in flows.throttle(job.workspace_id, plan_of(job.workspace_id)):
             tickets.issue_on_commit(lane)
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet
 from django.db.models.functions import Coalesce, Now
 
@@ -89,43 +90,52 @@ def _claim_from(lane: Lane, by: Claimant) -> Job | None:
 
     Each is a transaction of its own, so that no claim ever holds two workspaces.
     """
-    passed: set[int] = set()
+    passed: list[int] = []
     while True:
-        with transaction.atomic():
-            _lock(lane)
-            turn = _eligible(lane).exclude(pk__in=passed).order_by("-priority", "tag", "id")
-            flow = turn.values_list("pk", "workspace_id").first()
-            if flow is None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            _lock(lane, cursor)
+            cursor.execute(_TURN, {"lane": str(lane), "passed": passed})
+            turn = cursor.fetchone()
+            if turn is None:
                 return None
-            job = _take(lane, flow[1], by)
+            flow, workspace_id = turn
+            job = _take(lane, workspace_id, by)
             if job is not None:
                 return job
-            passed.add(flow[0])
+            passed.append(flow)
 
 
-def _lock(lane: Lane) -> None:
+_TURN = """
+SELECT id, workspace_id FROM generation_flow
+WHERE lane = %(lane)s AND waiting > 0 AND NOT throttled AND id <> ALL(%(passed)s)
+ORDER BY priority DESC, tag, id LIMIT 1
+"""
+
+
+def _lock(lane: Lane, cursor: CursorWrapper) -> None:
     """One claim at a time in a lane."""
-    clock = LaneClock.objects.select_for_update().filter(pk=str(lane))
-    if clock.first() is None:
+    locked = "SELECT lane FROM generation_laneclock WHERE lane = %s FOR UPDATE"
+    cursor.execute(locked, [str(lane)])
+    if cursor.fetchone() is None:
         LaneClock.objects.bulk_create([LaneClock(lane=str(lane))], ignore_conflicts=True)
-        clock.first()
+        cursor.execute(locked, [str(lane)])
 
 
 def _take(lane: Lane, workspace_id: UUID, by: Claimant) -> Job | None:
     """The workspace's next job in the lane, if it may run one more and has one that this worker should take."""
     flows.lock(workspace_id)
     plan = plan_of(workspace_id)
-    in_hand = Job.objects.filter(workspace_id=workspace_id, state__in=Job.HELD).count()
+    in_hand = flows.in_hand(workspace_id)
     if in_hand >= plan.concurrent_jobs:
         flows.throttle(workspace_id, plan)
         return None
-    waiting = flows.waiting_jobs(str(lane), workspace_id)
-    free = waiting.select_for_update(skip_locked=True, of=("self",)).select_related("picture")
-    job = free.first()
+    waiting = Job.objects.filter(lane=str(lane), workspace_id=workspace_id, state=Job.State.QUEUED)
+    free = waiting.order_by("-priority", "id").select_for_update(skip_locked=True, of=("self",))
+    job = free.select_related("picture").first()
     if job is None and not waiting.exists():
         flows.recount(workspace_id)
     if job is not None and by.place and job.avoid == by.place and somebody_else_serves(lane, by.place):
-        job = free.exclude(avoid=by.place).first()
+        job = free.select_related("picture").exclude(avoid=by.place).first()
     if job is not None:
         _start(job, by)
         flows.serve(job, plan, is_full=in_hand + 1 >= plan.concurrent_jobs)
@@ -133,7 +143,7 @@ def _take(lane: Lane, workspace_id: UUID, by: Claimant) -> Job | None:
 
 
 def _start(job: Job, by: Claimant) -> None:
-    """The job runs from now on, as attempt number `job.attempt`."""
+    """The job runs from now on, as attempt number `job.attempt`; its times are in the database alone."""
     transitions.move(
         job.pk,
         JobEvent.Kind.STARTED,
@@ -143,7 +153,7 @@ def _start(job: Job, by: Claimant) -> None:
         lease_expires_at=Now() + settings.JOB_LEASE,
         started_at=Coalesce("started_at", Now()),
     )
-    job.refresh_from_db(fields=["state", "attempt", "lease_expires_at", "started_at"])
+    job.state, job.attempt = Job.State.RUNNING, job.attempt + 1
     Attempt.objects.create(
         job=job,
         number=job.attempt,

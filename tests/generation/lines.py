@@ -8,6 +8,7 @@ from typing import Any
 from django.utils import timezone
 
 from billing.models import Plan, Subscription
+from billing.selectors import plan_of
 from generation import transitions
 from generation.models import Attempt, Job, Worker
 from mutoscope.accounts.models import User, Workspace
@@ -34,7 +35,7 @@ def queued(workspace: Workspace, *, tier: str = "paid", work_ms: int = 80, **col
         height=64, seconds=1, fps=8, frames=8, steps=8, guidance=1.0, seed=1, created_at=now, queued_at=now,
         deadline=now + timedelta(days=1), work_ms=work_ms, **columns,
     )  # fmt: skip
-    transitions.begin(job)
+    transitions.begin(job, plan_of(job.workspace_id))
     return job
 
 
