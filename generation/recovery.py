@@ -6,12 +6,15 @@ what was not done in one round is done in the next.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Q, QuerySet, Sum
 from django.db.models.functions import Now
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from billing.selectors import plan_of
 from generation import attempts, transitions
@@ -19,6 +22,8 @@ from generation.models import Attempt, Flow, Job, JobEvent
 from generation.scheduling import flows, pauses, tickets
 from generation.scheduling.lanes import Lane, UnknownLane
 from mutoscope.celery import app
+
+log = logging.getLogger(__name__)
 
 BATCH = 100
 """Jobs put right, or tickets sent to one lane, in one go."""
@@ -89,6 +94,14 @@ def release_throttled_flows() -> int:
 
 def reissue_tickets() -> int:
     """Send tickets to lanes that have more jobs to claim than tickets. Returns how many were sent."""
+    try:
+        return _reissue_tickets()
+    except (OperationalError, RedisError) as error:
+        log.warning("tickets could not be counted (tried again next round): %s", error)
+        return 0
+
+
+def _reissue_tickets() -> int:
     eligible = Flow.objects.filter(waiting__gt=0, throttled=False)
     sent = 0
     with app.connection_for_read() as connection, connection.channel() as channel:

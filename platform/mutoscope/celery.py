@@ -5,19 +5,23 @@ The reasons are in `docs/decisions/0002-tickets-and-late-binding.md`.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
 from celery.app.amqp import AMQP
-from celery.beat import EmbeddedService
+from celery.beat import EmbeddedService, ScheduleEntry, Scheduler
 from celery.signals import setup_logging, worker_ready, worker_shutting_down
 from celery.worker import state
 from django.conf import settings
+from django.db import close_old_connections
 from kombu import Connection, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mutoscope.settings")
+
+log = logging.getLogger(__name__)
 
 UPKEEP_QUEUE = "upkeep"
 PACE_INTERVAL = 60.0
@@ -43,6 +47,24 @@ class _AMQP(AMQP):
 
 
 app = Celery("mutoscope", amqp=_AMQP)
+
+
+class HereAndNow(Scheduler):
+    """A clock that does what falls due itself, instead of sending it through the broker.
+
+    So recovery and deadlines do not wait for a broker that is away. Tasks on the schedule are safe to run twice at
+    once: each upkeep process has a clock.
+    """
+
+    producer = None  # type: ignore[assignment]  # the broker is not asked for anything
+
+    def apply_entry(self, entry: ScheduleEntry, producer: object = None) -> None:
+        try:
+            self.app.tasks[str(entry.task)]()
+        except Exception:
+            log.exception("%s failed; it is done again in its next round", entry.task)
+        finally:
+            close_old_connections()
 
 
 def _configuration() -> dict[str, Any]:
@@ -75,24 +97,11 @@ def _configuration() -> dict[str, Any]:
         # broker's visibility timeout has nothing to redeliver in the middle of a long job.
         "task_acks_late": False,
         "worker_prefetch_multiplier": 1,
-        "beat_scheduler": "celery.beat:Scheduler",  # in memory: its entries repeat within a minute
+        "beat_scheduler": HereAndNow,
         "beat_schedule": {
-            "recover": {
-                "task": "generation.recover",
-                "schedule": every_round,
-                # A late round is as good as none: the next one does the same work.
-                "options": {"queue": UPKEEP_QUEUE, "expires": every_round},
-            },
-            "measure_pace": {
-                "task": "generation.measure_pace",
-                "schedule": PACE_INTERVAL,
-                "options": {"queue": UPKEEP_QUEUE, "expires": PACE_INTERVAL},
-            },
-            "retain": {
-                "task": "generation.retain",
-                "schedule": every_round * RETENTION_ROUNDS,
-                "options": {"queue": UPKEEP_QUEUE, "expires": every_round * RETENTION_ROUNDS},
-            },
+            "recover": {"task": "generation.recover", "schedule": every_round},
+            "measure_pace": {"task": "generation.measure_pace", "schedule": PACE_INTERVAL},
+            "retain": {"task": "generation.retain", "schedule": every_round * RETENTION_ROUNDS},
         },
     }
 

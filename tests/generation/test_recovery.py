@@ -134,6 +134,17 @@ def test_a_broker_that_is_away_costs_no_job(
     assert any("no ticket could be sent to still.paid" in line for line in caplog.messages)
 
 
+def test_tickets_that_cannot_be_counted_hold_up_nothing(
+    access: Access, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    submit(access)
+    lost = Celery("lost", set_as_current=False)
+    lost.add_defaults({**_configuration(), "broker_url": "redis://127.0.0.1:1/0"})
+    monkeypatch.setattr(recovery, "app", lost)
+    assert recovery.reissue_tickets() == 0
+    assert any("tickets could not be counted" in line for line in caplog.messages)
+
+
 def test_a_lane_that_is_none_is_an_error_and_no_queue(settings: Any, db: None) -> None:
     assert tickets.issue("still.gold") == 0
     with pytest.raises(CeleryError):
