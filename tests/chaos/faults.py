@@ -7,6 +7,7 @@ import itertools
 import random
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ PATIENCE = 40
 """Half seconds that a fault waits until there is something to hit."""
 
 
-class Fault:
+class Fault(ABC):
     """One thing that breaks. `begin` says what it has hit, or nothing where there was nothing to hit just then."""
 
     name: ClassVar[str]
@@ -39,10 +40,11 @@ class Fault:
         self.pid = 0
         """The worker that it hit, if it hit one."""
 
+    @abstractmethod
     def begin(self, scene: Scene) -> str:
-        raise NotImplementedError
+        """Break it. Returns what was hit."""
 
-    def heal(self, scene: Scene) -> None:
+    def heal(self, scene: Scene) -> None:  # noqa: B027  most faults need no healing
         """Undo it, `lasts` seconds later; nothing to do where a supervisor or the platform itself does."""
 
     def _worker(self, scene: Scene, *, with_engine: bool = False) -> Post | None:

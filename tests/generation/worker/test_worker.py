@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+from typing import Any
 
 import psutil
 import pytest
+import redis
 
 from assets.models import Asset
 from generation import services
@@ -99,6 +101,16 @@ def test_errors_end_the_job_and_leave_the_next_one_untouched(
         wait_for_state(good, "succeeded")
     assert (bad.error_code, bad.attempt, bad.output) == (code, attempts, None)
     assert bad.error_message
+
+
+def test_a_worker_that_hears_of_no_ticket_looks_for_itself(
+    access: Access, picture: Asset, manage: RunManage, settings: Any
+) -> None:
+    job = submit(access, picture)
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        client.flushdb()  # and no upkeep makes it again
+    with manage("worker", "--model", "still"):
+        wait_for_state(job, "succeeded")
 
 
 def test_an_unknown_lane_is_an_error(manage: RunManage) -> None:
