@@ -178,7 +178,7 @@ def plans() -> None:
     with CaptureQueriesContext(connection) as captured:
         one_claim()
     for query in captured.captured_queries:
-        statement = query["sql"]
+        statement = query["sql"].strip()
         if statement.startswith(("SELECT", "UPDATE")) and statement[7:28] != "statement_timestamp()":
             with connection.cursor() as cursor:
                 cursor.execute("BEGIN")
