@@ -16,6 +16,9 @@ from django.conf import settings
 
 log = logging.getLogger(__name__)
 
+TIMEOUT = 1.0
+"""Seconds that telling may take: whoever tells has more to do."""
+
 
 def channel(job_id: UUID | str) -> str:
     """The channel on which a job's messages are published."""
@@ -32,4 +35,4 @@ def publish(job_id: UUID, message: dict[str, Any]) -> None:
 
 @cache
 def _client() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)

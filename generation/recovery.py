@@ -104,7 +104,7 @@ def reissue_tickets() -> int:
 def _reissue_tickets() -> int:
     eligible = Flow.objects.filter(waiting__gt=0, throttled=False)
     sent = 0
-    with app.connection_for_read() as connection, connection.channel() as channel:
+    with app.connection_for_write() as connection, connection.channel() as channel:
         for row in eligible.values("lane").annotate(jobs=Sum("waiting")).order_by("lane"):
             if not _is_open(row["lane"]):
                 continue

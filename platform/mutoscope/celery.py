@@ -31,6 +31,8 @@ RETENTION_ROUNDS = 6
 TICK = 1.0
 """Seconds between the calls of `on_tick`."""
 
+SEND_TIMEOUT = 1.0
+"""Seconds that sending or counting tickets may wait for the broker; consumers wait longer."""
 RECONNECT_INTERVAL = 3.0
 """Seconds between tries at a broker that is away."""
 
@@ -46,7 +48,15 @@ class _AMQP(AMQP):
     Connection = _Connection
 
 
-app = Celery("mutoscope", amqp=_AMQP)
+class _App(Celery):
+    """Whoever sends a ticket has better things to do than to wait for a broker that is silent: it is reissued."""
+
+    def connection_for_write(self, url: str | None = None, **options: Any) -> Connection:
+        patience = {"socket_timeout": SEND_TIMEOUT, "socket_connect_timeout": SEND_TIMEOUT}
+        return super().connection_for_write(url, transport_options=patience, **options)
+
+
+app = _App("mutoscope", amqp=_AMQP)
 
 
 class HereAndNow(Scheduler):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from typing import Any
 
@@ -132,6 +133,19 @@ def test_a_broker_that_is_away_costs_no_job(
     assert time.monotonic() - began < 4
     assert Job.objects.get().state == "queued"
     assert any("no ticket could be sent to still.paid" in line for line in caplog.messages)
+
+
+def test_a_broker_that_is_silent_is_not_waited_for(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()  # connections are made, and nobody ever answers
+        lost = type(app)("lost", set_as_current=False)
+        address = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        lost.add_defaults({**_configuration(), "broker_url": address})
+        monkeypatch.setattr(tickets, "app", lost)
+        began = time.monotonic()
+        assert tickets.issue("still.paid") == 0
+        assert time.monotonic() - began < 5  # consumers wait for 10
 
 
 def test_tickets_that_cannot_be_counted_hold_up_nothing(
