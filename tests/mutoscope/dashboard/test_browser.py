@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.test import Client
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, Request, expect, sync_playwright
 
 from assets.models import Asset
 from assets.services import upload
@@ -71,11 +71,12 @@ class Watched:
         page.on("console", lambda m: self._note(m.type in ("error", "warning"), f"console: {m.text}"))
         page.on("pageerror", lambda error: self._note(True, f"script: {error}"))
         page.on("response", lambda r: self._note(r.status >= 400, f"{r.status}: {r.url}"))
-        # A stream and a clip are cut off where the page is left; nothing else may be.
-        page.on(
-            "requestfailed",
-            lambda r: self._note(r.resource_type not in ("eventsource", "media"), f"{r.failure}: {r.url}"),
-        )
+        page.on("requestfailed", lambda r: self._note(not self._left_behind(r), f"{r.failure}: {r.url}"))
+
+    @staticmethod
+    def _left_behind(request: Request) -> bool:
+        """Whether the browser itself gave it up: whatever is still under way where a page is left is "aborted"."""
+        return request.failure == "net::ERR_ABORTED" or request.resource_type in ("eventsource", "media")
 
     def _note(self, is_fault: bool, what: str) -> None:
         if is_fault:
