@@ -22,7 +22,7 @@ import cv2
 import imageio_ffmpeg
 import numpy as np
 
-from generation.engines.base import EngineRequest
+from generation.engines.base import EngineRequest, EngineSetup
 from generation.engines.preview import PreviewEngine
 from generation.engines.preview.engine import prepare, render
 from generation.engines.preview.picture import open_picture
@@ -104,7 +104,7 @@ def processor() -> str:
 def main() -> None:
     """Measure and print."""
     engine = PreviewEngine()
-    engine.load()
+    engine.load(EngineSetup())
     engine.warm_up()
     print(f"{os.cpu_count()} cores, {processor()}; OpenCV {cv2.__version__} on {cv2.getNumThreads()} threads")
     print("\nms a frame: wall (processor)       720p              1080p       preparation at 720p")

@@ -143,7 +143,8 @@ def _fill_in(access: Access, plan: Plan, request: JobRequest) -> Job:
         raise InvalidJob(f"{_one_of('tier', plan.tiers, tier)} (plan {plan.name})", field="tier")
     size, seconds, fps = _shape(model, request)
     _check_prompt(model, request)
-    frames, sampling = model.frames.count(seconds, fps), _sampling(model, request)
+    engine_width, engine_height = model.canvas.around(size.width, size.height)
+    sampling = _sampling(model, request)
     now = database_time()
     job = Job(
         workspace=access.workspace,
@@ -161,7 +162,10 @@ def _fill_in(access: Access, plan: Plan, request: JobRequest) -> Job:
         height=size.height,
         seconds=seconds,
         fps=fps,
-        frames=frames,
+        frames=model.frames.asked(seconds, fps),
+        engine_width=engine_width,
+        engine_height=engine_height,
+        engine_frames=model.frames.count(seconds, fps),
         seed=_seed(request.seed),
         created_at=now,
         **_times(request, tier, now),

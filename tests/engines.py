@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from generation.engines import checkpoints as checkpoint_files
-from generation.engines.base import Checkpoints, EngineError, EngineRequest, FrameSink, OnStep
+from generation.engines.base import Checkpoints, EngineError, EngineRequest, EngineSetup, FrameSink, OnStep
 
 VERSION = "2"
 LIGHTER_PLANS = {"light"}
@@ -33,7 +33,7 @@ class StillEngine:
     def __init__(self) -> None:
         self._leaked: list[bytearray] = []
 
-    def load(self) -> None: ...
+    def load(self, setup: EngineSetup) -> None: ...
 
     def warm_up(self) -> None: ...
 

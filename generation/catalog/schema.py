@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from fractions import Fraction
 from math import ceil
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,10 @@ from mutoscope.tables import Table
 
 Positive = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,39}$")]
+PlanName = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,20}$")]
+Revision = Annotated[str, Field(pattern=r"^([0-9a-f]{40})?$")]
+"""A commit of a hub's repository. Empty: `manage.py models pull` pins the newest, and keeps to it."""
 
 
 class Mode(StrEnum):
@@ -51,11 +55,27 @@ class Size(Table):
         return f"{ratio.numerator}:{ratio.denominator}"
 
 
+class Canvas(Table):
+    """Which pictures an engine can make: width and height are multiples of `multiple` pixels."""
+
+    multiple: Positive = 1
+
+    def around(self, width: int, height: int) -> tuple[int, int]:
+        """The smallest picture that an engine can make around one of this size: what is left over is cropped."""
+        return -(-width // self.multiple) * self.multiple, -(-height // self.multiple) * self.multiple
+
+
 class Frames(Table):
-    """Which clips are legal: frames = multiple × k + plus, at one of the given frame rates."""
+    """Which clips are legal: frames = multiple × k + plus, at one of the given frame rates.
+
+    A clip is as long as was asked for: the engine makes the next legal number of frames, and what is left over is
+    trimmed.
+    """
 
     multiple: Positive = 1
     plus: Annotated[int, Field(ge=0)] = 0
+    fewest: Positive = 1
+    """An engine makes no fewer frames than this; clips that ask for fewer are trimmed."""
     fps: Annotated[list[Positive], Field(min_length=1)]
     min_seconds: PositiveFloat
     max_seconds: PositiveFloat
@@ -72,20 +92,28 @@ class Frames(Table):
             raise ValueError(f"plus must be below multiple ({self.multiple}), but is {self.plus}")
         return self
 
+    def asked(self, seconds: float, fps: int) -> int:
+        """The number of frames that lasts at least `seconds` at `fps`."""
+        return max(1, ceil(round(seconds * fps, 6)))  # 0.1 s at 30 fps is 3.0000000000000004, which is 3
+
     def count(self, seconds: float, fps: int) -> int:
         """The smallest legal number of frames that lasts at least `seconds` at `fps`."""
-        wanted = ceil(round(seconds * fps, 6))  # 0.1 s at 30 fps is 3.0000000000000004, which is 3
+        wanted = max(self.asked(seconds, fps), self.fewest)
         steps = -(-(wanted - self.plus) // self.multiple)
         return max(steps, 1 if self.plus == 0 else 0) * self.multiple + self.plus
 
 
 class Sampling(Table):
-    """Denoising: steps and guidance. Models that do not denoise have no such table."""
+    """Denoising: steps, guidance and the schedule. Models that do not denoise have no such table."""
 
     steps: Positive
     min_steps: Positive
     max_steps: Positive
     guidance: Annotated[float, Field(ge=0)]
+    scheduler: str = ""
+    """The class in diffusers; empty is the one that the weights come with."""
+    shift: PositiveFloat | None = None
+    """Of the schedule, towards more noise; None is what the weights come with."""
     negative_prompt: str = ""
 
     @model_validator(mode="after")
@@ -107,29 +135,82 @@ class Prompt(Table):
 
 
 class Memory(Table):
-    """GPU memory that one size needs at one precision."""
+    """GPU memory that one size needs under one memory plan, and what the denoiser's weights are held in then."""
 
     size: str
+    plan: PlanName
     precision: Precision
     gib: PositiveFloat
     measured: bool = False
 
 
-class Weights(Table):
-    """Where the weights come from, pinned."""
+class Preset(Table):
+    """A named way to trade time for quality; `standard` is the model as its authors publish it."""
 
+    name: Literal["draft", "standard", "high"]
+    changes: Annotated[str, Field(min_length=1)]
+    """What it changes in the picture and in the time it takes, in a sentence for people."""
+    steps: Positive | None = None
+    guidance: Annotated[float, Field(ge=0)] | None = None
+    step_cache: Literal["", "light", "balanced", "strong"] = ""
+    """Steps that hardly differ from the one before are not computed anew; how boldly."""
+    adapters: list[Name] = []
+    """Of the model's own `adapters`."""
+    options: dict[str, Any] = {}
+    """Over the model's own `options`."""
+
+
+class Adapter(Table):
+    """A LoRA that a preset needs, pulled with the weights. `low_noise_file` is for the second expert, if any."""
+
+    name: Name
     huggingface: str
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
-    modelscope: str = ""
+    revision: Revision = ""
+    file: Annotated[str, Field(min_length=1)]
+    low_noise_file: str = ""
+    strength: float = 1.0
     gib: PositiveFloat
+
+
+class SingleFile(Table):
+    """One file that takes the place of a part of the pipeline, from a repository of its own."""
+
+    part: Literal["transformer", "vae"]
+    huggingface: str
+    revision: Revision = ""
+    file: Annotated[str, Field(min_length=1)]
+
+
+class Weights(Table):
+    """Where the weights come from, pinned: hubs, or a local folder in the layout of diffusers."""
+
+    huggingface: str = ""
+    revision: Revision = ""
+    modelscope: str = ""
+    modelscope_revision: str = ""
+    folder: str = ""
+    """A folder on each machine that serves the model: nothing is pulled then."""
+    files: list[str] = []
+    """Patterns of what is needed from the repository; empty is all."""
+    single_file: SingleFile | None = None
+    gib: PositiveFloat
+
+    @model_validator(mode="after")
+    def _comes_from_somewhere(self) -> Self:
+        if not (self.huggingface or self.modelscope or self.folder):
+            raise ValueError("weights need one of huggingface, modelscope or folder")
+        return self
 
 
 class Licence(Table):
     """Under which conditions the model may be used."""
 
     name: Annotated[str, Field(min_length=1)]
+    version: str = ""
     url: str = ""
     commercial_use: bool
+    conditions: str = ""
+    """What an operator has to know before accepting, in a few sentences."""
     must_accept: bool = False
     excluded_territories: list[Annotated[str, Field(pattern=r"^[A-Z]{2}$")]] = []
 
@@ -168,12 +249,20 @@ class Model(Table):
     modes: Annotated[list[Mode], Field(min_length=1)]
     prompt: Prompt
     frames: Frames
+    canvas: Canvas = Canvas()
     sizes: Annotated[list[Size], Field(min_length=1)]
     default_size: str
     sampling: Sampling | None = None
+    presets: list[Preset] = []
+    """What jobs may choose from; the default is `standard`."""
+    adapters: list[Adapter] = []
+    options: dict[str, Any] = {}
+    """What only this family of engines knows of: see the engine's file."""
     memory: list[Memory] = []
-    memory_plans: list[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,20}$")]] = []
-    """From the usual plan to the lightest; a job that ran out of memory is tried once more with the next one."""
+    memory_plans: list[PlanName] = []
+    """From the heaviest to the lightest; a job that ran out of memory is tried once more with the lightest."""
+    lora: bool = False
+    """Whether jobs may bring adapters that the operators have registered."""
     weights: Weights | None = None
     licence: Licence
     speed: Speed
@@ -193,10 +282,44 @@ class Model(Table):
 
     @model_validator(mode="after")
     def _diffusion_has_its_tables(self) -> Self:
-        if self.diffusion and not (self.weights and self.memory):
-            raise ValueError("a diffusion model needs weights and memory tables")
+        if self.diffusion and not (self.weights and self.memory and self.sampling and self.presets):
+            raise ValueError("a diffusion model needs weights, memory, sampling and presets")
+        unknown = sorted({need.plan for need in self.memory} - set(self.memory_plans))
+        if unknown:
+            raise ValueError(f"memory must name plans of memory_plans, but names {', '.join(unknown)}")
+        return self
+
+    @model_validator(mode="after")
+    def _presets_fit(self) -> Self:
+        names = [preset.name for preset in self.presets]
+        if names and ("standard" not in names or len(set(names)) < len(names)):
+            raise ValueError(f"presets must have standard among them, each once, but are {', '.join(names)}")
+        there = {adapter.name for adapter in self.adapters}
+        for preset in self.presets:
+            unknown = sorted(set(preset.adapters) - there)
+            if unknown:
+                missing = ", ".join(unknown)
+                raise ValueError(f"the preset {preset.name} needs adapters that are not there: {missing}")
+            steps, rules = preset.steps, self.sampling
+            if steps and rules and not rules.min_steps <= steps <= rules.max_steps:
+                raise ValueError(
+                    f"the preset {preset.name} must have {rules.min_steps} to {rules.max_steps} steps, "
+                    f"but has {steps}"
+                )
         return self
 
     def size(self, name: str) -> Size | None:
         """The size preset called `name`."""
         return next((size for size in self.sizes if size.name == name), None)
+
+    def preset(self, name: str) -> Preset | None:
+        """The preset called `name`."""
+        return next((preset for preset in self.presets if preset.name == name), None)
+
+    def precision(self, plan: str) -> str:
+        """What the denoiser's weights are held in under a memory plan; empty where the catalog does not say."""
+        return next((str(need.precision) for need in self.memory if need.plan == plan), "")
+
+    def needs(self, plan: str, size: str) -> float | None:
+        """GiB of GPU memory that a size needs under a plan; None where the catalog does not say."""
+        return next((need.gib for need in self.memory if (need.plan, need.size) == (plan, size)), None)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     Frame: TypeAlias = NDArray[np.uint8]
     """One picture: uint8, height × width × 3, sRGB."""
+    Sound: TypeAlias = NDArray[np.int16]
+    """Sound: int16, samples × channels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +31,52 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class AdapterUse:
+    """A LoRA that a request asks for: a local safetensors file and how strongly it acts.
+
+    Where a model has two experts, `file` is for the one of the high noise, and `low_noise_file`, if any, for the
+    other.
+    """
+
+    name: str
+    file: Path
+    strength: float = 1.0
+    low_noise_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSetup:
+    """What an engine is loaded with, the same for all of its requests.
+
+    `weights` is a local folder in the layout of diffusers; None for models without weights. `single_file` takes
+    the place of the part of the pipeline that it names. `memory_plan` is the catalog's that fits this machine, or
+    empty. `scheduler`, `shift` and `options` are the catalog's. `cache` is a folder for what may be kept from one
+    start to the next, such as compiled code; None is: keep nothing. `warm_up` is a request of the usual shape,
+    without a picture.
+    """
+
+    model: str = ""
+    weights: Path | None = None
+    single_file: tuple[str, Path] | None = None
+    memory_plan: str = ""
+    precision: str = ""
+    scheduler: str = ""
+    shift: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    cache: Path | None = None
+    warm_up: EngineRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EngineRequest:
     """What one job asks of an engine: already validated against the catalog, nothing left to default.
 
-    `image` is a clean local file (EXIF orientation applied, sRGB, RGB or RGBA), or None in text-to-video.
-    `width` and `height` are pixels, `frames` a count, `fps` frames per second; `steps` and `guidance` are None
-    for models that have none. `memory_plan` is one of the catalog's, or empty for the model's first.
-    `checkpoint` is what an earlier attempt left: go on after its step.
+    `image` is a clean local file (EXIF orientation applied, sRGB, RGB or RGBA), or None in text-to-video;
+    `last_image` is another where the mode wants one. `width`, `height` (pixels) and `frames` are legal for the
+    model, `fps` is frames per second; `steps` and `guidance` are None for models that have none. `memory_plan` is
+    the one to run under, whatever the engine was loaded with; empty is: that one. `step_cache` is empty or one of
+    light, balanced and strong. `options` are the preset's, over the setup's. `checkpoint` is what an earlier
+    attempt left: go on after its step.
     """
 
     mode: str
@@ -46,12 +87,15 @@ class EngineRequest:
     fps: int
     seed: int
     image: Path | None = None
+    last_image: Path | None = None
     negative_prompt: str = ""
     steps: int | None = None
     guidance: float | None = None
     memory_plan: str = ""
+    step_cache: str = ""
+    adapters: tuple[AdapterUse, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
     checkpoint: Checkpoint | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 OnStep: TypeAlias = Callable[[int, int], None]
@@ -66,6 +110,9 @@ class FrameSink(Protocol):
 
         Raises ValueError when the frame's shape or dtype is not the one asked for.
         """
+
+    def sound(self, samples: Sound, rate: int) -> None:
+        """Hand over the whole clip's sound, `rate` samples a second: MAY be said once, before the last frame."""
 
 
 class Checkpoints(Protocol):
@@ -90,23 +137,24 @@ class Checkpoints(Protocol):
 
 
 class Engine(Protocol):
-    """One model family."""
+    """One model family. What a model of it can do (modes, sizes, lengths, steps) is declared in the catalog."""
 
-    def load(self) -> None:
+    def load(self, setup: EngineSetup) -> None:
         """Bring the model into memory. SHALL NOT go to the network. Raises `EngineError` with the reason."""
 
     def warm_up(self) -> None:
-        """Do once whatever would make the first request slower than the next ones."""
+        """Do once whatever would make the first request slower than the next ones. Raises `EngineError`."""
 
     def generate(
         self, request: EngineRequest, frames: FrameSink, on_step: OnStep, checkpoints: Checkpoints
     ) -> Mapping[str, Any]:
         """Make the clip and return its recipe: whatever is needed to make the same clip again.
 
-        SHALL write exactly `request.frames` frames of `request.height` × `request.width`; SHALL call
-        `on_step` at least once a step; SHALL let `Cancelled` and `Preempted` pass, doing no more work; SHALL
-        give the same frames for the same request and seed; SHALL leave itself ready for the next request
-        whatever happened.
+        SHALL refuse a mode it has not, a missing or unreadable picture and an unknown memory plan with an
+        `EngineError` that names the rule and the value, before the first step. SHALL write exactly
+        `request.frames` frames of `request.height` × `request.width`; SHALL call `on_step` at least once a step;
+        SHALL let `Cancelled` and `Preempted` pass, doing no more work; SHALL give the same frames for the same
+        request and seed; SHALL leave itself ready for the next request whatever happened.
 
         SHALL ask `checkpoints.due()` after every step but the last, and when it is, `save` what it takes to go
         on. With `request.checkpoint` it SHALL go on after that step, tell `on_step` of the later ones alone, and
@@ -119,7 +167,7 @@ class Engine(Protocol):
         """
 
     def unload(self) -> None:
-        """Give back the memory that `load` took."""
+        """Give back the memory that `load` took, on the GPU and in main memory. MAY be loaded again."""
 
 
 class Cancelled(Exception):

@@ -18,9 +18,14 @@ def facts_of(request: EngineRequest, engine: str, version: str, **more: Any) -> 
     """
     wanted = {
         name: getattr(request, name)
-        for name in ("mode", "prompt", "negative_prompt", "width", "height", "frames", "fps", "seed", "steps")
-    }
-    return {"engine": engine, "version": version, "guidance": request.guidance, **wanted, **more}
+        for name in (
+            "mode", "prompt", "negative_prompt", "width", "height", "frames", "fps", "seed", "steps", "guidance",
+            "step_cache",
+        )
+    }  # fmt: skip
+    wanted["options"] = dict(request.options)
+    wanted["adapters"] = [[use.name, use.strength] for use in request.adapters]
+    return {"engine": engine, "version": version, **wanted, **more}
 
 
 def write(file: Path, facts: Mapping[str, Any], state: bytes) -> None:

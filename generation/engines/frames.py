@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from generation.engines.base import Frame
+    from generation.engines.base import Frame, Sound
 
 CHANNELS = 3
 RING_BYTES = 256 * 2**20
@@ -55,18 +55,22 @@ class RingSink:
     """The engine's end of the ring: a `FrameSink`.
 
     `announce(count)` says that so many frames are written; `wait_for_room(index)` returns once frame `index`
-    may be written, or raises `Cancelled`.
+    may be written, or raises `Cancelled`. `keep_sound(samples, rate)` takes the clip's sound, if it has any.
     """
 
     def __init__(
-        self, ring: FrameRing, announce: Callable[[int], None], wait_for_room: Callable[[int], None]
+        self,
+        ring: FrameRing,
+        announce: Callable[[int], None],
+        wait_for_room: Callable[[int], None],
+        keep_sound: Callable[[Sound, int], None],
     ) -> None:
         import numpy as np
 
         self._pictures = np.frombuffer(ring.memory, dtype=np.uint8).reshape(
             ring.slots, ring.height, ring.width, CHANNELS
         )
-        self._announce, self._wait_for_room = announce, wait_for_room
+        self._announce, self._wait_for_room, self._keep_sound = announce, wait_for_room, keep_sound
         self.written = 0
 
     def write(self, frame: Frame) -> None:
@@ -79,6 +83,13 @@ class RingSink:
         self._pictures[self.written % len(self._pictures)] = frame
         self.written += 1
         self._announce(self.written)
+
+    def sound(self, samples: Sound, rate: int) -> None:
+        if samples.ndim != 2 or samples.dtype.name != "int16":
+            raise ValueError(
+                f"sound must be int16 of shape (samples, channels), but is {samples.dtype} of {samples.shape}"
+            )
+        self._keep_sound(samples, rate)
 
     def close(self) -> None:
         """Let go of the ring's memory; nothing can be written any more."""

@@ -3,8 +3,8 @@
 The parent speaks over a pipe: `("run", serial, request, slots, checkpointing)` followed by the ring's file
 descriptor, `("free", serial, n)` when n more frames of that request have been encoded, `("cancel", serial)`,
 `("checkpoint_and_stop", serial)`, `("exit",)`. The engine answers `("ready",)`, `("step", done, total)`,
-`("checkpoint", step, file)`, `("frames", written)`, and at the end of a request one of `("done", recipe)`,
-`("cancelled",)`, `("preempted",)` or `("error", EngineError)`.
+`("checkpoint", step, file)`, `("frames", written)`, `("sound", file)`, and at the end of a request one of
+`("done", recipe)`, `("cancelled",)`, `("preempted",)` or `("error", EngineError)`.
 """
 
 from __future__ import annotations
@@ -19,15 +19,19 @@ import sys
 import threading
 import time
 import traceback
+import wave
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from generation.engines.base import Cancelled, Engine, EngineError, EngineRequest, Preempted
+from generation.engines.base import Cancelled, Engine, EngineError, EngineRequest, EngineSetup, Preempted
 from generation.engines.frames import FrameRing, RingSink
+
+if TYPE_CHECKING:
+    from generation.engines.base import Sound
 
 log = logging.getLogger(__name__)
 
@@ -40,15 +44,15 @@ class Checkpointing:
     interval: float
 
 
-def main(dotted_path: str, pipe: Connection) -> None:
-    """Run until told to exit, or until the parent is gone."""
+def main(dotted_path: str, setup: EngineSetup, pipe: Connection) -> None:
+    """Load the engine and run until told to exit, or until the parent is gone."""
     # Ctrl-C and SIGTERM reach the whole group of processes; the parent decides what becomes of this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _die_with_parent()
     try:
         engine = make(dotted_path)
-        engine.load()
+        engine.load(setup)
         engine.warm_up()
     except EngineError as error:
         pipe.send(("error", error))
@@ -112,6 +116,15 @@ class _Line:
     def announce(self, written: int) -> None:
         self._pipe.send(("frames", written))
 
+    def sound(self, samples: Sound, rate: int) -> None:
+        file = self._checkpointing.folder / "sound.wav"
+        with wave.open(str(file), "wb") as target:
+            target.setnchannels(samples.shape[1])
+            target.setsampwidth(samples.itemsize)
+            target.setframerate(rate)
+            target.writeframes(samples.tobytes())
+        self._pipe.send(("sound", file))
+
     def wait_for_room(self, index: int) -> None:
         while index >= self._room or self._pipe.poll():
             self._hear()
@@ -141,7 +154,7 @@ def _serve(
 ) -> None:
     ring = FrameRing(recv_handle(pipe), request.width, request.height, slots)
     line = _Line(pipe, serial, slots, checkpointing)
-    sink = RingSink(ring, line.announce, line.wait_for_room)
+    sink = RingSink(ring, line.announce, line.wait_for_room, line.sound)
     try:
         answer = _generate(engine, request, sink, line)
     finally:

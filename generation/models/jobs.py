@@ -60,6 +60,14 @@ class Job(models.Model):
     lane = models.CharField(max_length=60)
     mode = models.CharField(max_length=10)
     picture = models.ForeignKey(Asset, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    last_picture = models.ForeignKey(
+        Asset,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="What it ends on.",
+    )
     prompt = models.TextField(blank=True)
     negative_prompt = models.TextField(blank=True)
     size = models.CharField(max_length=40)
@@ -67,7 +75,12 @@ class Job(models.Model):
     height = models.PositiveIntegerField(help_text="Pixels.")
     seconds = models.FloatField()
     fps = models.PositiveIntegerField()
-    frames = models.PositiveIntegerField()
+    frames = models.PositiveIntegerField(help_text="Of the finished clip.")
+    engine_width = models.PositiveIntegerField(help_text="Pixels that the engine makes; the rest is cropped off.")
+    engine_height = models.PositiveIntegerField(help_text="Likewise.")
+    engine_frames = models.PositiveIntegerField(help_text="That the engine makes; the rest is trimmed off.")
+    preset = models.CharField(max_length=10, blank=True, help_text="Empty in models that have none.")
+    adapters = models.JSONField(default=list, blank=True, help_text="A list of {name, strength}.")
     steps = models.PositiveIntegerField(null=True, blank=True)
     guidance = models.FloatField(null=True, blank=True)
     seed = models.BigIntegerField(validators=[MinValueValidator(0), MaxValueValidator(MAX_SEED)])

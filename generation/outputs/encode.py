@@ -19,14 +19,25 @@ THREADS = 4
 """Fixed, and not the machine's: the same frames must give the same bytes wherever they are encoded."""
 
 
-def encode_mp4(frames: Iterable[memoryview], target: Path, *, width: int, height: int, fps: int) -> None:
+def encode_mp4(
+    frames: Iterable[memoryview],
+    target: Path,
+    *,
+    width: int,
+    height: int,
+    fps: int,
+    crop: tuple[int, int] | None = None,
+) -> None:
     """Encode RGB frames (uint8, height × width × 3 each) as H.264, yuv420p, bt709, moov first.
 
+    `crop` is the width and height of the middle that is shown; None is all.
     Raises `EngineError` (ours) when ffmpeg fails, and whatever `frames` raises, after ffmpeg is gone.
     """
+    video = ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", video_size=(width, height), framerate=fps)
+    if crop and crop != (width, height):
+        video = video.filter("crop", *crop)
     graph = (
-        ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", video_size=(width, height), framerate=fps)
-        .filter("scale", out_color_matrix="bt709", out_range="tv")
+        video.filter("scale", out_color_matrix="bt709", out_range="tv")
         .output(
             str(target),
             vcodec="libx264",

@@ -39,13 +39,14 @@ def make_clip(hold: Hold, stream: FrameStream, scratch: Path) -> None:
     # 1. Encode, while the frames are still being made.
     clip = scratch / "clip.mp4"
     poster = _Poster(stream, job)
-    encode_mp4(poster.watch(), clip, width=job.width, height=job.height, fps=job.fps)
+    made = {"width": job.engine_width, "height": job.engine_height}
+    encode_mp4(poster.watch(), clip, **made, fps=job.fps, crop=(job.width, job.height))
 
     # 2. Only a job whose engine ended well, and that is still ours, gets any further.
-    made = stream.wait_until_complete()
+    done = stream.wait_until_complete()
     hold.insist(
         lambda: attempts.start_finishing(
-            job, made.recipe, steps=made.steps, seconds_ago=time.monotonic() - made.at
+            job, done.recipe, steps=done.steps, seconds_ago=time.monotonic() - done.at
         )
     )
 
@@ -133,20 +134,25 @@ def check_clip(path: Path, job: Job) -> None:
 
 
 class _Poster:
-    """Keeps the middle frame as it passes by."""
+    """Keeps the middle frame as it passes by, and lets no more frames pass than the clip is to have."""
 
     def __init__(self, stream: FrameStream, job: Job) -> None:
-        self._stream, self._size, self._middle = stream, (job.width, job.height), job.frames // 2
+        self._stream, self._job = stream, job
         self._frame = b""
 
     def watch(self) -> Iterator[memoryview]:
         for index, frame in enumerate(self._stream):
-            if index == self._middle:
+            if index == self._job.frames // 2:
                 self._frame = bytes(frame)
-            yield frame
+            if index < self._job.frames:
+                yield frame
 
     def image(self) -> Image.Image:
-        return Image.frombytes("RGB", self._size, self._frame)
+        job = self._job
+        whole = Image.frombytes("RGB", (job.engine_width, job.engine_height), self._frame)
+        # As ffmpeg crops: the middle, rounded to even pixels.
+        left, top = ((job.engine_width - job.width) // 2) & ~1, ((job.engine_height - job.height) // 2) & ~1
+        return whole.crop((left, top, left + job.width, top + job.height))
 
 
 def _subject(job: Job) -> str:

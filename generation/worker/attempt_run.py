@@ -62,11 +62,12 @@ class AttemptRun:
         self.folder = folder
         self._serial = 0
         self.stream = FrameStream(
-            ring, self.job.frames, lambda count: station.engine.free_frames(self._serial, count)
+            ring, self.job.engine_frames, lambda count: station.engine.free_frames(self._serial, count)
         )
-        model = station.engine.model
-        self.memory_plan = self.job.memory_plan or (model.memory_plans or [""])[0]
-        self.outlook = Outlook(self.job.steps or self.job.frames, model.speed.seconds_per_step)
+        self.memory_plan = self.job.memory_plan or station.engine.setup.memory_plan
+        self.outlook = Outlook(
+            self.job.steps or self.job.engine_frames, station.engine.model.speed.seconds_per_step
+        )
         self.first_step = 0
         self.engine_over = threading.Event()
         """Set when the engine has let go of the job, and stands ready for the next."""
@@ -255,9 +256,9 @@ def make_request(hold: Hold, folder: Path, memory_plan: str) -> EngineRequest:
         prompt=job.prompt,
         negative_prompt=job.negative_prompt,
         image=_picture(hold, folder),
-        width=job.width,
-        height=job.height,
-        frames=job.frames,
+        width=job.engine_width,
+        height=job.engine_height,
+        frames=job.engine_frames,
         fps=job.fps,
         seed=job.seed,
         steps=job.steps,

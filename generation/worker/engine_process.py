@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from generation.catalog.schema import Model
 from generation.engines import process
-from generation.engines.base import Cancelled, EngineError, EngineRequest, Preempted
+from generation.engines.base import Cancelled, EngineError, EngineRequest, EngineSetup, Preempted
 from generation.engines.frames import FrameRing
 from generation.engines.process import Checkpointing
 from generation.worker.drain import Wish
@@ -48,8 +48,8 @@ class Listener(Protocol):
 class EngineProcess:
     """One spawned process with one resident model."""
 
-    def __init__(self, model: Model) -> None:
-        self.model = model
+    def __init__(self, model: Model, setup: EngineSetup) -> None:
+        self.model, self.setup = model, setup
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
         self._sending = threading.Lock()  # the finish stage says what is free while this one cancels
@@ -71,7 +71,9 @@ class EngineProcess:
         # Spawned and not forked: CUDA does not survive a fork, and the engine's imports stay its own.
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe(duplex=True)
-        self._process = context.Process(target=process.main, args=(self.model.engine, theirs), daemon=True)
+        self._process = context.Process(
+            target=process.main, args=(self.model.engine, self.setup, theirs), daemon=True
+        )
         self._process.start()
         theirs.close()
         deadline = time.monotonic() + self.model.speed.load_seconds * 10 + self.model.speed.stall_seconds

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from generation import catalog
+from generation.catalog import fitting
 from generation.models.workers import place
 from generation.scheduling.lanes import Lane
 from generation.worker.gpu import Gpu
@@ -18,8 +19,8 @@ from generation.worker.gpu import Gpu
 class Identity:
     """A worker's name, where it runs, and what it serves.
 
-    `lanes` are in the order in which they are served; `precision` is what the weights are held in, empty where
-    the catalog names none.
+    `lanes` are in the order in which they are served; `memory_plan` is the one that its engine runs under,
+    `precision` what the denoiser's weights are held in then, each empty where the catalog names none.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Identity:
     model: str
     lanes: tuple[Lane, ...]
     gpu: Gpu | None = None
+    memory_plan: str = ""
     precision: str = ""
     is_spot: bool = False
 
@@ -42,22 +44,24 @@ class Identity:
 
 
 def of_this_process(
-    lanes: Sequence[Lane], *, gpu: Gpu | None = None, is_spot: bool = False, name: str = ""
+    lanes: Sequence[Lane], *, gpu: Gpu | None = None, is_spot: bool = False, name: str = "", plan: str = ""
 ) -> Identity:
     """The identity of a worker in this process, for the lanes (at least one) of one model.
 
     `name` must be the only one of its kind on this host; without it the worker is named after its model and its
-    process, so that two of one model and GPU differ.
+    process, so that two of one model and GPU differ. Without a `plan` the memory plan is the one that fits the
+    GPU. Raises `UnknownPlan`.
     """
-    model = lanes[0].model
+    model = catalog.models()[lanes[0].model]
     host = str(settings.WORKER_HOST)
-    memory = catalog.models()[model].memory
+    plan = fitting.check_plan(model, plan) if plan else fitting.plan_for(model, gpu.total_mib if gpu else None)
     return Identity(
-        name=f"{name}@{host}" if name else f"{model}@{host}:{os.getpid()}",
+        name=f"{name}@{host}" if name else f"{model.slug}@{host}:{os.getpid()}",
         host=host,
-        model=model,
+        model=model.slug,
         lanes=tuple(lanes),
         gpu=gpu,
-        precision=str(memory[0].precision) if memory else "",
+        memory_plan=plan,
+        precision=model.precision(plan),
         is_spot=is_spot,
     )

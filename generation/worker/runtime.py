@@ -30,6 +30,7 @@ from generation.worker.memory import DriftWatch
 from generation.worker.progress import ProgressTeller
 from generation.worker.report import Reporter
 from generation.worker.scratch import Scratch
+from generation.worker.setup import setup_of
 from mutoscope.celery import stop_consuming
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class Runtime:
         self.drain = Drain()
         self.reporter = Reporter(identity, is_draining=lambda: self.drain.asked)
         self.leases = LeaseKeeper()
-        self.engine = EngineProcess(self.model)
+        self.engine = EngineProcess(self.model, setup_of(self.model, identity.memory_plan))
         self.station = Station(
             self.engine, self.leases, ProgressTeller(), CheckpointKeeper(), self.drain, self.reporter
         )
@@ -239,7 +240,7 @@ class Runtime:
         job = hold.job
         try:
             folder = self._scratch.for_attempt()
-            ring = FrameRing.create(job.width, job.height, job.frames)
+            ring = FrameRing.create(job.engine_width, job.engine_height, job.engine_frames)
         except OSError as error:
             self.leases.drop(hold)
             self._room.release()

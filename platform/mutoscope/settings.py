@@ -256,6 +256,10 @@ SPECTACULAR_SETTINGS = {
 
 CATALOG_FOLDERS = env.list("CATALOG_FOLDERS", default=[])
 """Folders with catalog files of the operator's own models, beside the shipped ones."""
+MODELS_FOLDER = env.str("MODELS_FOLDER", default=str(VAR_DIR / "models"))
+"""Where `manage.py models pull` puts weights and workers find them; machines of a fleet may share it."""
+ENGINE_CACHE = env.str("ENGINE_CACHE", default=str(VAR_DIR / "engine-cache"))
+"""What engines keep from one start to the next: compiled code. A folder of each machine's own."""
 JOB_LEASE = seconds("JOB_LEASE_SECONDS", default=30.0)
 """A worker that does not renew its lease for this long has lost the job."""
 JOB_MAX_ATTEMPTS = whole("JOB_MAX_ATTEMPTS", default=3)

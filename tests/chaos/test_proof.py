@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from assets.models import Asset
 from generation import attempts, catalog, services
-from generation.engines.base import EngineRequest
+from generation.engines.base import EngineRequest, EngineSetup
 from generation.engines.frames import FrameRing
 from generation.engines.process import Checkpointing
 from generation.models import Attempt, Flow, Job, JobEvent, Worker
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.processes
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, dict[str, object]]:
     """The clip that the scripted engine makes of seed 3 in 8 steps, and its recipe."""
-    folder, engine = tmp_path_factory.mktemp("clip"), EngineProcess(catalog.models()["still"])
+    folder, engine = tmp_path_factory.mktemp("clip"), EngineProcess(catalog.models()["still"], EngineSetup())
     ring = FrameRing.create(64, 64, 8)
     engine.start()
     try:

@@ -32,7 +32,8 @@ def queued(workspace: Workspace, *, tier: str = "paid", work_ms: int = 80, **col
     now = timezone.now()
     job = Job(
         workspace=workspace, model="still", tier=tier, lane=f"still.{tier}", mode="t2v", size="tiny", width=64,
-        height=64, seconds=1, fps=8, frames=8, steps=8, guidance=1.0, seed=1, created_at=now, queued_at=now,
+        height=64, seconds=1, fps=8, frames=8, engine_width=64, engine_height=64, engine_frames=8, steps=8,
+        guidance=1.0, seed=1, created_at=now, queued_at=now,
         deadline=now + timedelta(days=1), work_ms=work_ms, **columns,
     )  # fmt: skip
     transitions.begin(job, plan_of(job.workspace_id))
@@ -55,6 +56,7 @@ def ended(
     attempt_of = {key: of.pop(key) for key in ("gpu", "precision", "outcome", "first_step") if key in of}
     end = timezone.now() - at
     shape = {"size": "tiny", "width": 64, "height": 64, "frames": 8, "steps": 8, **of}
+    shape |= {f"engine_{side}": shape[side] for side in ("width", "height", "frames")}
     job = Job.objects.create(
         workspace=workspace, model=shape.pop("model", "still"), tier="paid", lane="still.paid", mode="t2v", fps=8,
         seconds=1, seed=1, created_at=end, deadline=end, state="succeeded", ended_at=end, attempt=1, **shape,

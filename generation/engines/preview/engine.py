@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generation.engines import checkpoints as checkpoint_files
-from generation.engines.base import Checkpoints, EngineError, EngineRequest, FrameSink, OnStep
+from generation.engines.base import Checkpoints, EngineError, EngineRequest, EngineSetup, FrameSink, OnStep
 from generation.engines.preview.camera import (
     Coordinates,
     Points,
@@ -61,7 +61,7 @@ class PreviewEngine:
     kind of processor; the recipe names the versions.
     """
 
-    def load(self) -> None:
+    def load(self, setup: EngineSetup) -> None:
         """Set how many threads OpenCV may use in this process; there is no model to bring into memory."""
         cv2.setNumThreads(min(MAX_THREADS, os.cpu_count() or 1))
 

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from billing.tiers import Tier
 from generation import workers
 from generation.catalog import CatalogError
+from generation.catalog.fitting import UnknownPlan
 from generation.engines.base import EngineError
 from generation.scheduling.lanes import LaneError, lanes_of
 from generation.worker import gpu as gpus
@@ -33,15 +34,18 @@ class Command(BaseCommand):
             help="tiers (paid) or lanes (MODEL.paid) to serve, in this order (default: %(default)s)",
         )
         parser.add_argument("--gpu", default="", help="index or UUID of the GPU to use, as nvidia-smi lists them")
+        parser.add_argument("--plan", default="", help="memory plan (default: the one that fits the GPU)")
         parser.add_argument("--spot", action="store_true", help="this machine may be taken away at short notice")
         parser.add_argument(
             "--name", default="", help="a name that stays the same after a restart, once on this host"
         )
 
-    def handle(self, *, model: str, lanes: str, gpu: str, spot: bool, name: str, **options: Any) -> None:
+    def handle(
+        self, *, model: str, lanes: str, gpu: str, plan: str, spot: bool, name: str, **options: Any
+    ) -> None:
         # Until the tickets' consumer is there, and has handlers of its own, nothing is in hand.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        worker = runtime.Runtime(_identity(model, lanes, gpu, is_spot=spot, name=name))
+        worker = runtime.Runtime(_identity(model, lanes, gpu, is_spot=spot, name=name, plan=plan))
         try:
             worker.start()
             runtime.make_current(worker)
@@ -54,7 +58,7 @@ class Command(BaseCommand):
             worker.stop()
 
 
-def _identity(model: str, lanes: str, gpu: str, *, is_spot: bool, name: str) -> identity.Identity:
+def _identity(model: str, lanes: str, gpu: str, *, is_spot: bool, name: str, plan: str) -> identity.Identity:
     """Who this worker is to be; from then on the processes it starts see its GPU alone. Raises CommandError."""
     if name and not NAME.fullmatch(name):
         raise CommandError(
@@ -63,9 +67,9 @@ def _identity(model: str, lanes: str, gpu: str, *, is_spot: bool, name: str) -> 
     try:
         served = lanes_of(model, [lane.strip() for lane in lanes.split(",")])
         card = gpus.find(gpu) if gpu else None
-        who = identity.of_this_process(served, gpu=card, is_spot=is_spot, name=name)
+        who = identity.of_this_process(served, gpu=card, is_spot=is_spot, name=name, plan=plan)
         workers.check_name(who.name, who.host)
-    except (LaneError, CatalogError, gpus.UnknownGpu, workers.NameRefused) as error:
+    except (LaneError, CatalogError, UnknownPlan, gpus.UnknownGpu, workers.NameRefused) as error:
         raise CommandError(str(error)) from error
     if card:
         gpus.show_only(card)

@@ -18,7 +18,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from generation.engines.base import Cancelled, Checkpoint, Engine, EngineError, EngineRequest, Preempted
+from generation.engines.base import (
+    Cancelled,
+    Checkpoint,
+    Engine,
+    EngineError,
+    EngineRequest,
+    EngineSetup,
+    Preempted,
+)
 from generation.engines.preview import PreviewEngine
 from tests.engines import StillEngine
 from tests.generation.engines.pictures import PHOTOGRAPH, Picture, request_for
@@ -108,7 +116,7 @@ def digest(frames: list[Picture]) -> str:
 def go_on(engine_class: type[Engine], request: EngineRequest) -> tuple[str, list[tuple[int, int]]]:
     """What a process of its own makes of the request: the digest of its frames, and the steps it told of."""
     engine = engine_class()
-    engine.load()
+    engine.load(EngineSetup())
     engine.warm_up()
     recorder = Recorder(request)
     generate(engine, request, recorder)
@@ -121,7 +129,7 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Engin
     """A loaded engine and a request for it."""
     engine_class, request_factory = request.param
     engine = engine_class()
-    engine.load()
+    engine.load(EngineSetup())
     engine.warm_up()
     yield engine, request_factory(tmp_path)
     engine.unload()

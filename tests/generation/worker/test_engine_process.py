@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from generation import catalog
-from generation.engines.base import EngineRequest
+from generation.engines.base import EngineRequest, EngineSetup
 from generation.engines.frames import FrameRing
 from generation.engines.process import Checkpointing
 from generation.worker.drain import Wish
@@ -41,7 +41,7 @@ class Follower:
 
 @pytest.fixture
 def engine() -> Iterator[EngineProcess]:
-    process = EngineProcess(catalog.models()["still"])
+    process = EngineProcess(catalog.models()["still"], EngineSetup())
     process.start()
     yield process
     process.kill()

@@ -20,6 +20,10 @@ def picture(value: int) -> np.ndarray:
     return np.full((HEIGHT, WIDTH, 3), value, np.uint8)
 
 
+def no_sound(samples: np.ndarray, rate: int) -> None:
+    raise AssertionError("nobody makes a sound here")
+
+
 def test_a_ring_is_bounded_however_long_the_clip() -> None:
     ring = FrameRing.create(1920, 1080, frames=300)
     try:
@@ -34,7 +38,10 @@ def test_frames_pass_through_a_small_ring_in_order() -> None:
     room = threading.Semaphore(ring.slots)
     stream = FrameStream(ring, 10, on_taken=room.release)
     sink = RingSink(
-        FrameRing(os.dup(ring.descriptor), WIDTH, HEIGHT, ring.slots), stream.written, lambda _: room.acquire()
+        FrameRing(os.dup(ring.descriptor), WIDTH, HEIGHT, ring.slots),
+        stream.written,
+        lambda _: room.acquire(),
+        no_sound,
     )
 
     def make() -> None:
@@ -56,7 +63,7 @@ def test_frames_pass_through_a_small_ring_in_order() -> None:
 )
 def test_a_frame_of_another_shape_or_type_is_refused(frame: np.ndarray) -> None:
     ring = FrameRing.create(WIDTH, HEIGHT, frames=2)
-    sink = RingSink(ring, lambda _: None, lambda _: None)
+    sink = RingSink(ring, lambda _: None, lambda _: None, no_sound)
     with pytest.raises(ValueError, match=r"a frame must be uint8 of shape \(4, 8, 3\), but is"):
         sink.write(frame)
     assert sink.written == 0
@@ -69,7 +76,7 @@ def test_a_cancel_reaches_an_engine_that_waits_for_room() -> None:
         raise Cancelled
 
     ring = FrameRing.create(WIDTH, HEIGHT, frames=2)
-    sink = RingSink(ring, lambda _: None, cancelled)
+    sink = RingSink(ring, lambda _: None, cancelled, no_sound)
     with pytest.raises(Cancelled):
         sink.write(picture(1))
     sink.close()
