@@ -17,6 +17,8 @@ os.environ["MUTOSCOPE_VAR"] = str(_BASE / "var" / "test")
 os.environ["MUTOSCOPE_MODE"] = "local"
 os.environ["CATALOG_FOLDERS"] = str(_BASE / "tests" / "catalog")
 os.environ["HF_HUB_OFFLINE"] = "1"  # weights come from folders; what asks a hub would only wait
+# Tiny weights gain nothing from threads, and threads that wait for each other on a busy machine lose minutes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 for name in ("DATABASE_URL", "REDIS_URL", "S3_BUCKET", "PUBLIC_URL"):
     os.environ.pop(name, None)
 

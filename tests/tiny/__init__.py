@@ -11,6 +11,13 @@ from pathlib import Path
 
 WEIGHTS = {
     "tiny-ltx": "tests.tiny.ltx:pipeline",
+    "tiny-wan-i2v": "tests.tiny.wan:i2v",
+    "tiny-wan-t2v": "tests.tiny.wan:t2v",
+    "tiny-wan-ti2v": "tests.tiny.wan:ti2v",
+    "tiny-cogvideox-i2v": "tests.tiny.cogvideox:i2v",
+    "tiny-cogvideox-t2v": "tests.tiny.cogvideox:t2v",
+    "tiny-cogvideox15-i2v": "tests.tiny.cogvideox:i2v_15",
+    "tiny-svd": "tests.tiny.svd:pipeline",
 }
 """Repository → the function that builds its pipeline."""
 
