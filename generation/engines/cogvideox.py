@@ -3,8 +3,8 @@
 Rules: width and height are multiples of 16, frames are 8k + 1. The 5B for pictures makes 720 × 480 alone: its
 positions are learned. 1.5 takes frames in pairs; the pipeline pads them and takes the padding off again.
 
-Options: `use_dynamic_cfg` (guidance that rises with the steps; published for all 5B weights), `max_sequence_length`
-(tokens; default: what the weights were trained with).
+Options: `use_dynamic_cfg` (guidance that rises with the steps; published for all 5B weights),
+`max_sequence_length` (tokens; default: what the weights were trained with).
 """
 
 from __future__ import annotations
