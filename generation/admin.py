@@ -264,7 +264,7 @@ class AcceptForm(forms.Form):
     model = forms.CharField()
     version = forms.CharField(required=False)
     territory = forms.ChoiceField(
-        choices=sorted(territories.NAMES.items(), key=lambda item: item[1]),
+        choices=territories.by_name,
         error_messages={"required": "Choose the country where you operate."},
     )
     agree = forms.BooleanField(error_messages={"required": "Tick that you have read and accept the licence."})
@@ -291,7 +291,7 @@ class LicenceAdmin(_ReadOnly, ModelAdmin):
             "title": "Licences",
             "licences": [(model, states[model.slug], standing.get(model.slug)) for model in bound],
             "earlier": LicenceAcceptance.objects.exclude(withdrawn_at=None)[:LICENCES_SHOWN],
-            "countries": sorted(territories.NAMES.items(), key=lambda item: item[1]),
+            "countries": territories.by_name(),
             "may_change": self._may_change(request),
         }
         return TemplateResponse(request, "admin/licences.html", context)

@@ -23,6 +23,11 @@ def expanded(codes: Iterable[str]) -> frozenset[str]:
     return frozenset().union(*(GROUPS.get(code, {code}) for code in codes))
 
 
+def by_name() -> list[tuple[str, str]]:
+    """Every country's code and name, in the order of the names."""
+    return sorted(NAMES.items(), key=lambda item: item[1])
+
+
 NAMES = {
     "AD": "Andorra",
     "AE": "United Arab Emirates",
