@@ -24,7 +24,7 @@ class ModelScope:
         os.environ.setdefault("TQDM_DISABLE", "1")  # the pull shows its own progress
         from modelscope_hub.api import HubApi  # here, not above: the web process and workers never pay for it
 
-        self._api = HubApi()
+        self._api = HubApi(endpoint=os.environ.get("MODELSCOPE_ENDPOINT") or None)
 
     def newest(self, repository: str) -> str:
         return BRANCH

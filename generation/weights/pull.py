@@ -61,7 +61,7 @@ class Plan:
         return 0 if part in self.stale else min(manifest.size_of(part) or 0, self.missing[path].size)
 
 
-def pull(model: Model, *, out: OutputWrapper, source: str = "", update: bool = False, deep: bool = False) -> None:
+def pull(model: Model, out: OutputWrapper, *, source: str = "", update: bool = False, deep: bool = False) -> None:
     """Bring everything that the model needs to this machine, or what is missing of it.
 
     `source` names the hub of the pipeline. `update` moves what the catalog does not pin to the newest commit.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from generation.services import JobRequest, cancel, submit
 from mutoscope.accounts.models import User
 from mutoscope.accounts.selectors import Access
 from tests.conftest import BASE_DIR, is_problem
+from tests.generation.conftest import AddModel
 from tests.generation.samples import at_once
 
 STILL = (BASE_DIR / "tests" / "catalog" / "still.toml").read_text()
@@ -32,10 +32,8 @@ Relicense = Callable[..., Model]
 
 
 @pytest.fixture
-def relicense(tmp_path: Path, settings: Any) -> Iterator[Relicense]:
+def relicense(add_model: AddModel) -> Relicense:
     """Puts a model `guarded` into the catalog, under a licence that must be accepted."""
-    shipped = list(settings.CATALOG_FOLDERS)
-    settings.CATALOG_FOLDERS = [*shipped, str(tmp_path)]
 
     def put(version: str = "1", excluded: str = '["EU", "GB", "KR"]', must_accept: str = "true") -> Model:
         licence = (
@@ -44,13 +42,9 @@ def relicense(tmp_path: Path, settings: Any) -> Iterator[Relicense]:
             'url = "https://example.org/licence"'
         )
         text = STILL.replace('"still"', '"guarded"').replace('"Still"', '"Guarded"')
-        (tmp_path / "guarded.toml").write_text(text.replace('[licence]\nname = "The platform\'s own"', licence))
-        catalog.models.cache_clear()
-        return catalog.models()["guarded"]
+        return add_model(text.replace('[licence]\nname = "The platform\'s own"', licence))
 
-    yield put
-    settings.CATALOG_FOLDERS = shipped
-    catalog.models.cache_clear()
+    return put
 
 
 @pytest.fixture

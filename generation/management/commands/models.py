@@ -55,6 +55,8 @@ class Command(BaseCommand):
                 self._list(as_json=bool(options.get("json")))
         except WeightsError as error:
             raise CommandError(str(error)) from error
+        except KeyboardInterrupt as error:
+            raise CommandError("stopped; what came is kept, and another pull goes on from there") from error
         except CatalogError as error:
             raise CommandError("\n".join(error.problems)) from error
 
