@@ -71,12 +71,10 @@ def _needs(model: Model) -> list[Need]:
     for position, need in enumerate(needs):
         try:
             there = manifest.read(need.folder)
+            others = needs_of(model, there.hub) if there and there.hub != need.hub else []
         except WeightsError:
             continue  # told where the folder itself is looked at
-        if there is not None and there.hub != need.hub:
-            needs[position] = next(
-                (other for other in needs_of(model, there.hub) if other.folder == need.folder), need
-            )
+        needs[position] = next((other for other in others if other.folder == need.folder), need)
     return needs
 
 

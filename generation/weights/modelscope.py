@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from generation.weights import manifest
 from generation.weights.errors import WeightsError
 from generation.weights.manifest import HubFile
 
@@ -53,6 +54,7 @@ class ModelScope:
             def update(self, size: int) -> None:
                 on_bytes(size)
 
+        on_bytes(-(manifest.size_of(manifest.incomplete(folder / path)) or 0))  # reported as if they came now
         with _told(repository):
             self._api.downloader.download_file(
                 repository,

@@ -14,7 +14,9 @@ import pytest
 from django.core.management import CommandError
 from huggingface_hub import constants
 
+from generation import catalog
 from generation.weights import manifest
+from generation.weights.needs import needs_of
 from tests.conftest import BASE_DIR, wait_for
 from tests.generation.conftest import AddModel
 from tests.generation.weights.conftest import Put
@@ -124,6 +126,21 @@ def test_a_killed_pull_goes_on_where_it_stopped(hub: FakeHub, folder: Path, put:
     models("check", "mine", "--deep")
 
 
+@pytest.mark.parametrize("source", ["huggingface", "modelscope"])
+def test_what_came_is_not_counted_again(hub: FakeHub, folder: Path, put: Put, source: str) -> None:
+    put()
+    for name in (REPOSITORY, "StudioCN/still-1"):
+        hub.publish(name, FILES)
+    models("pull", "mine", "--from", source)
+    target = folder / "studio--still-1" / BIG
+    target.unlink()
+    manifest.incomplete(target).write_bytes(FILES[BIG][: 2**20])
+    said = models("pull", "mine", "--from", source)
+    assert hub.ranges(BIG) == ["", f"bytes={2**20}-"]
+    assert " 100 %" in said
+    models("check", "mine", "--deep")
+
+
 def test_ctrl_c_ends_every_download_where_it_is(
     hub: FakeHub, folder: Path, put: Put, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +201,10 @@ def test_hubs_that_do_not_have_it(hub: FakeHub, put: Put, monkeypatch: pytest.Mo
         models("pull", "mine")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(CommandError, match="HF_HUB_OFFLINE is set"):
+        models("pull", "mine")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(CommandError, match=r"http://127\.0\.0\.1:9 broke off or cannot be reached"):
         models("pull", "mine")
 
 
@@ -281,3 +302,17 @@ def test_a_hub_without_the_model_or_its_library(hub: FakeHub, put: Put, monkeypa
         monkeypatch.setitem(sys.modules, library, None)
         with pytest.raises(CommandError, match=rf"needs the package {library}.*pip install .*\[gpu\]"):
             models("pull", "mine", "--from", source)
+
+
+def test_every_model_of_the_catalog_can_be_pulled() -> None:
+    for model in catalog.models().values():
+        needs_of(model)
+
+
+def test_a_folder_holds_one_commit(put: Put) -> None:
+    single = (
+        f'[weights.single_file]\npart = "vae"\nhuggingface = "{REPOSITORY}"\nrevision = "{"1" * 40}"\nfile = "x"\n'
+    )
+    put(WEIGHTS + f'revision = "{"2" * 40}"\n', more=single)
+    with pytest.raises(CommandError, match="a folder holds one commit"):
+        models("pull", "mine")
