@@ -1,8 +1,9 @@
 """Weights from the Hugging Face Hub, or from what `HF_ENDPOINT` names; with the token of `HF_TOKEN`, if any.
 
-`huggingface_hub` 2.4 throws away what a broken-off `snapshot_download` had of a file: the next one
-begins each unfinished file anew, and with eight in parallel those are tens of GiB. So its parts are used here:
-listing, headers and errors, and `http_get`, which goes on within a file; each is hashed before it is put in place.
+`huggingface_hub` 2.4 throws away what a broken-off `snapshot_download` had of a file: the next one begins each
+unfinished file anew, and with eight in parallel those are tens of GiB. So its parts are used here: listing, token
+and errors, and `http_get`, which goes on within a file. A file whose SHA-256 the hub tells is hashed before it is
+put in place.
 """
 
 from __future__ import annotations
