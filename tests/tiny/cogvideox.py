@@ -34,7 +34,8 @@ def _parts(size: int = 4, **of_transformer: Any) -> dict[str, Any]:
     torch.manual_seed(0)
     transformer = CogVideoXTransformer3DModel(
         num_attention_heads=2, attention_head_dim=16, out_channels=4, time_embed_dim=2, text_embed_dim=32,
-        num_layers=2, sample_width=size, sample_height=size, sample_frames=9, patch_size=2, temporal_compression_ratio=4,
+        num_layers=2, sample_width=size, sample_height=size, sample_frames=9, patch_size=2,
+        temporal_compression_ratio=4,
         max_text_seq_length=16, use_rotary_positional_embeddings=True, **of_transformer,
     )  # fmt: skip
     vae = AutoencoderKLCogVideoX(

@@ -50,12 +50,12 @@ class Case:
     other_shape: tuple[int, int, int]
 
 
-def preview(folder: Path) -> Case:
+def preview() -> Case:
     """Handheld, so that another seed must give other frames."""
     return Case(PreviewEngine, EngineSetup(), request_for(PHOTOGRAPH, "handheld push in"), (1, 96, 176))
 
 
-def still(folder: Path) -> Case:
+def still() -> Case:
     """As many steps as cancelling and checkpoints need, and fewer than frames."""
     return Case(StillEngine, EngineSetup(), request_for(PHOTOGRAPH, steps=8, memory_plan="full"), (1, 96, 176))
 
@@ -64,11 +64,11 @@ SHORT = {"max_sequence_length": 16}
 """Tokens: text encoders need not read hundreds."""
 
 
-def tiny(engine: str, name: str, folder: Path, other_shape: tuple[int, int, int], **wishes: Any) -> Case:
+def tiny(engine: str, name: str, other_shape: tuple[int, int, int], **wishes: Any) -> Case:
     """A family with tiny weights. `engine` is its dotted path: torch is imported where it is needed alone."""
     setup = EngineSetup(
         model=name,
-        weights=weights(name, folder),
+        weights=weights(name),
         memory_plan="full",
         precision="fp32",
         options=wishes.pop("setup_options", SHORT),
@@ -81,52 +81,52 @@ def tiny(engine: str, name: str, folder: Path, other_shape: tuple[int, int, int]
     return Case(type(make(engine)), setup, request, other_shape)
 
 
-def ltx(folder: Path) -> Case:
-    return tiny("generation.engines.ltx:LTXEngine", "tiny-ltx", folder, (1, 64, 32))
+def ltx() -> Case:
+    return tiny("generation.engines.ltx:LTXEngine", "tiny-ltx", (1, 64, 32))
 
 
 WAN = "generation.engines.wan:WanEngine"
 
 
-def wan_i2v(folder: Path) -> Case:
+def wan_i2v() -> Case:
     """Two experts: at eight steps each has some."""
-    return tiny(WAN, "tiny-wan-i2v", folder, (1, 48, 16), setup_options=SHORT | {"guidance_2": 2.0})
+    return tiny(WAN, "tiny-wan-i2v", (1, 48, 16), setup_options=SHORT | {"guidance_2": 2.0})
 
 
-def wan_flf2v(folder: Path) -> Case:
-    return tiny(WAN, "tiny-wan-i2v", folder, (5, 48, 16), mode="flf2v", last_image=PHOTOGRAPH)
+def wan_flf2v() -> Case:
+    return tiny(WAN, "tiny-wan-i2v", (5, 48, 16), mode="flf2v", last_image=PHOTOGRAPH)
 
 
-def wan_t2v(folder: Path) -> Case:
-    return tiny(WAN, "tiny-wan-t2v", folder, (1, 48, 16), mode="t2v", image=None)
+def wan_t2v() -> Case:
+    return tiny(WAN, "tiny-wan-t2v", (1, 48, 16), mode="t2v", image=None)
 
 
-def wan_ti2v(folder: Path) -> Case:
+def wan_ti2v() -> Case:
     """A given frame is a latent that is not denoised; with one latent frame there would be nothing else."""
-    return tiny(WAN, "tiny-wan-ti2v", folder, (5, 64, 32), frames=17)
+    return tiny(WAN, "tiny-wan-ti2v", (5, 64, 32), frames=17)
 
 
 COGVIDEOX = "generation.engines.cogvideox:CogVideoXEngine"
 
 
-def cogvideox_i2v(folder: Path) -> Case:
+def cogvideox_i2v() -> Case:
     """Learned positions: no other size."""
-    return tiny(COGVIDEOX, "tiny-cogvideox-i2v", folder, (1, 32, 32))
+    return tiny(COGVIDEOX, "tiny-cogvideox-i2v", (1, 32, 32))
 
 
-def cogvideox_t2v(folder: Path) -> Case:
-    return tiny(COGVIDEOX, "tiny-cogvideox-t2v", folder, (1, 48, 16), mode="t2v", image=None)
+def cogvideox_t2v() -> Case:
+    return tiny(COGVIDEOX, "tiny-cogvideox-t2v", (1, 48, 16), mode="t2v", image=None)
 
 
-def cogvideox15_i2v(folder: Path) -> Case:
-    return tiny(COGVIDEOX, "tiny-cogvideox15-i2v", folder, (1, 48, 16))
+def cogvideox15_i2v() -> Case:
+    return tiny(COGVIDEOX, "tiny-cogvideox15-i2v", (1, 48, 16))
 
 
-def svd(folder: Path) -> Case:
-    return tiny("generation.engines.svd:SVDEngine", "tiny-svd", folder, (3, 32, 16), frames=4, width=16, height=16)
+def svd() -> Case:
+    return tiny("generation.engines.svd:SVDEngine", "tiny-svd", (3, 32, 16), frames=4, width=16, height=16)
 
 
-CASES: list[Callable[[Path], Case]] = [
+CASES: list[Callable[[], Case]] = [
     preview, still, ltx, wan_i2v, wan_flf2v, wan_t2v, wan_ti2v, cogvideox_i2v, cogvideox_t2v, cogvideox15_i2v, svd,
 ]  # fmt: skip
 """A new engine joins with a function here."""
@@ -220,8 +220,8 @@ def go_on(
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda make_case: make_case.__name__)
-def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    made: Case = request.param(tmp_path_factory.mktemp("weights"))
+def case(request: pytest.FixtureRequest) -> Case:
+    made: Case = request.param()
     return made
 
 
