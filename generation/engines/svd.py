@@ -18,7 +18,7 @@ from diffusers import StableVideoDiffusionPipeline
 from generation.engines.base import EngineRequest, EngineSetup
 from generation.engines.diffusion import DiffusionEngine
 from generation.engines.diffusion.engine import Pictures
-from generation.engines.diffusion.loading import load_pipeline
+from generation.engines.diffusion.loading import folder_of, load_pipeline
 from generation.engines.diffusion.memory import plan_called
 from generation.engines.diffusion.prompts import Encoding
 
@@ -36,8 +36,9 @@ class SVDEngine(DiffusionEngine):
         return frozenset({"i2v"})
 
     def load_pipeline(self, setup: EngineSetup) -> Any:
-        halves = {"variant": "fp16"} if setup.precision == "fp16" else {}
-        return load_pipeline(StableVideoDiffusionPipeline, setup, **halves)
+        # The published repository has files of both precisions beside each other; the catalog pulls one.
+        halved = any(folder_of(setup).glob("unet/*.fp16.safetensors"))
+        return load_pipeline(StableVideoDiffusionPipeline, setup, variant="fp16" if halved else None)
 
     def words_key(self, request: EngineRequest) -> tuple[Any, ...]:
         return ()

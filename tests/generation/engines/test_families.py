@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -24,7 +25,7 @@ from tests.tiny import weights
 
 def loaded(kind: type[DiffusionEngine], name: str, **setup: Any) -> Any:
     usual: dict[str, Any] = {"memory_plan": "full", "precision": "fp32", "options": {"max_sequence_length": 16}}
-    return take_up(kind, EngineSetup(model=name, weights=weights(name), **usual | setup))
+    return take_up(kind, EngineSetup(model=name, **{"weights": weights(name)} | usual | setup))
 
 
 def asks(**changes: Any) -> EngineRequest:
@@ -143,6 +144,12 @@ def test_words_are_ignored_and_options_are_not(svd: Any) -> None:
     for option, value in (("motion_bucket_id", 255), ("noise_aug_strength", 0.5), ("min_guidance", 3.0)):
         assert not np.array_equal(run(svd, replace(small, options={option: value})), usual), option
     assert not np.array_equal(run(svd, replace(small, fps=30)), usual), "the frame rate is told to the model"
+
+
+def test_weights_in_half_precision_are_found_by_their_name(svd: Any, tmp_path: Path) -> None:
+    svd.pipe.save_pretrained(tmp_path, variant="fp16")
+    assert loaded(SVDEngine, "tiny-svd", weights=tmp_path, precision="fp16").pipe.unet.dtype == torch.float16
+    assert loaded(SVDEngine, "tiny-svd", precision="fp16").pipe.unet.dtype == torch.float16, "of either name"
 
 
 @pytest.mark.parametrize(
