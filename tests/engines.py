@@ -2,7 +2,7 @@
 
 `pause=S` seconds a step. Half of the way: `crash` (the process ends), `hang` (for an hour), `fail=BLAME`. `oom`
 runs out of memory unless the memory plan is a lighter one, `oom=always` under each. `leak=MIB` keeps so much
-memory for good. `short` makes a frame too few.
+memory for good. `short` makes a frame too few. A last picture, in flf2v, colours the last frame.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import re
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,23 +59,32 @@ class StillEngine:
             on_step(step + 1, steps)
             if step + 1 < steps and checkpoints.due():
                 checkpoints.save(step + 1, lambda file, state=state: checkpoint_files.write(file, facts, state))
+        ending = _pixels(request.last_image) if request.mode == "flf2v" else b""
         for index in range(request.frames - ("short" in words)):
-            color = np.frombuffer(hashlib.sha256(state + index.to_bytes(4, "big")).digest()[:3], np.uint8)
+            last = ending if index == request.frames - 1 else b""
+            digest = hashlib.sha256(last or state + index.to_bytes(4, "big")).digest()
+            color = np.frombuffer(digest[:3], np.uint8)
             frames.write(np.full((request.height, request.width, 3), color, np.uint8))
         return {"engine": "still", "version": VERSION, "seed": request.seed, "state": state.hex()}
 
 
 def _first_state(request: EngineRequest) -> bytes:
     picture = b""
-    if request.mode == "i2v":
-        try:
-            with Image.open(request.image or "") as image:
-                picture = image.tobytes()
-        except OSError as error:
-            raise EngineError("image_unreadable", f"the image cannot be read: {error}", "user") from error
+    if request.mode in ("i2v", "flf2v"):
+        picture = _pixels(request.image)
     elif request.mode != "t2v":
-        raise EngineError("mode_unsupported", f"mode must be i2v or t2v, but is {request.mode}", "user")
+        raise EngineError("mode_unsupported", f"mode must be i2v, t2v or flf2v, but is {request.mode}", "user")
+    if request.mode == "flf2v":
+        _pixels(request.last_image)  # refused before the first step
     return hashlib.sha256(picture + request.seed.to_bytes(8, "big")).digest()
+
+
+def _pixels(path: Path | None) -> bytes:
+    try:
+        with Image.open(path or "") as image:
+            return image.tobytes()
+    except OSError as error:
+        raise EngineError("image_unreadable", f"the image cannot be read: {error}", "user") from error
 
 
 def _fault(words: set[str], wishes: Mapping[str, str], memory_plan: str) -> None:
