@@ -16,6 +16,7 @@ _BASE = Path(__file__).resolve().parents[1]
 os.environ["MUTOSCOPE_VAR"] = str(_BASE / "var" / "test")
 os.environ["MUTOSCOPE_MODE"] = "local"
 os.environ["CATALOG_FOLDERS"] = str(_BASE / "tests" / "catalog")
+os.environ["HF_HUB_OFFLINE"] = "1"  # weights come from folders; what asks a hub would only wait
 for name in ("DATABASE_URL", "REDIS_URL", "S3_BUCKET", "PUBLIC_URL"):
     os.environ.pop(name, None)
 

@@ -8,9 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
-from generation.engines.base import EngineError
+from generation.engines.pictures import read_picture
 from generation.engines.preview.camera import Rectangle
 
 PLATE_DENSITY = 2.0
@@ -20,23 +19,9 @@ PLATE_DENSITY = 2.0
 def open_picture(file: Path, width: int, height: int) -> NDArray[np.uint8]:
     """The still as RGB, height × width × 3, reduced to no less than twice a `width` × `height` frame.
 
-    Transparent pictures are laid on white. Raises `EngineError` (blame: user) when the file does not decode.
+    Raises `EngineError` (blame: user) when the file does not decode.
     """
-    try:
-        with Image.open(file) as image:
-            image.draft("RGB", (2 * width, 2 * height))
-            factor = min(image.width // (2 * width), image.height // (2 * height))
-            small = image.reduce(factor) if factor > 1 else image
-            if small.mode == "RGBA":
-                white = Image.new("RGBA", small.size, "white")
-                small = Image.alpha_composite(white, small)
-            return np.asarray(small.convert("RGB"))
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        raise EngineError(
-            "image_unreadable",
-            f"image must be a readable picture file, but {file.name} is not: {error}",
-            "user",
-        ) from error
+    return np.asarray(read_picture(file, width, height))
 
 
 def cover(

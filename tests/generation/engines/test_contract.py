@@ -1,6 +1,6 @@
 """What `generation.engines.base` promises, for every engine.
 
-A new engine joins with one line in `ENGINES`: its class and a function that makes a small request for it.
+A new engine joins with a function in `CASES`.
 """
 
 from __future__ import annotations
@@ -28,26 +28,65 @@ from generation.engines.base import (
     Preempted,
 )
 from generation.engines.preview import PreviewEngine
+from generation.engines.process import make
 from tests.engines import StillEngine
 from tests.generation.engines.pictures import PHOTOGRAPH, Picture, request_for
+from tests.tiny import weights
 
-RequestFactory = Callable[[Path], EngineRequest]
+
+@dataclass(frozen=True)
+class Case:
+    """An engine, how it is loaded, a small request for it of eight steps at least, and another legal shape.
+
+    The shape is frames, width and height.
+    """
+
+    engine: type[Engine]
+    setup: EngineSetup
+    request: EngineRequest
+    other_shape: tuple[int, int, int]
 
 
-def handheld_request(folder: Path) -> EngineRequest:
+def preview(folder: Path) -> Case:
     """Handheld, so that another seed must give other frames."""
-    return request_for(PHOTOGRAPH, "handheld push in")
+    return Case(PreviewEngine, EngineSetup(), request_for(PHOTOGRAPH, "handheld push in"), (1, 96, 176))
 
 
-def eight_steps_request(folder: Path) -> EngineRequest:
+def still(folder: Path) -> Case:
     """As many steps as cancelling and checkpoints need, and fewer than frames."""
-    return request_for(PHOTOGRAPH, steps=8, memory_plan="full")
+    return Case(StillEngine, EngineSetup(), request_for(PHOTOGRAPH, steps=8, memory_plan="full"), (1, 96, 176))
 
 
-ENGINES: list[tuple[type[Engine], RequestFactory]] = [
-    (PreviewEngine, handheld_request),
-    (StillEngine, eight_steps_request),
-]
+def tiny(engine: str, name: str, folder: Path, other_shape: tuple[int, int, int], **wishes: Any) -> Case:
+    """A family with tiny weights. `engine` is its dotted path: torch is imported where it is needed alone."""
+    setup = EngineSetup(
+        model=name,
+        weights=weights(name, folder),
+        memory_plan="full",
+        precision="fp32",
+        options=wishes.pop("setup_options", {}),
+    )
+    request = EngineRequest(
+        **{
+            "mode": "i2v", "prompt": "a cat turns its head", "negative_prompt": "blurry", "width": 32,
+            "height": 32, "frames": 9, "fps": 8, "seed": 7, "image": PHOTOGRAPH, "steps": 8, "guidance": 3.0, **wishes,
+        }
+    )  # fmt: skip
+    return Case(type(make(engine)), setup, request, other_shape)
+
+
+def ltx(folder: Path) -> Case:
+    return tiny(
+        "generation.engines.ltx:LTXEngine",
+        "tiny-ltx",
+        folder,
+        (1, 64, 32),
+        setup_options={"max_sequence_length": 16},
+    )
+
+
+CASES: list[Callable[[Path], Case]] = [preview, still, ltx]
+"""A new engine joins with a function here."""
 
 
 @dataclass
@@ -77,6 +116,12 @@ class Recorder:
         assert frame.dtype == np.uint8
         assert frame.flags.c_contiguous
         self.frames.append(frame.copy())
+
+    def sound(self, samples: np.ndarray, rate: int) -> None:
+        """Look whether it is sound."""
+        assert samples.dtype == np.int16
+        assert samples.ndim == 2
+        assert rate > 0
 
     def on_step(self, done: int, total: int) -> None:
         """Note the step."""
@@ -113,10 +158,12 @@ def digest(frames: list[Picture]) -> str:
     return hashlib.sha256(b"".join(frame.tobytes() for frame in frames)).hexdigest()
 
 
-def go_on(engine_class: type[Engine], request: EngineRequest) -> tuple[str, list[tuple[int, int]]]:
+def go_on(
+    engine_class: type[Engine], setup: EngineSetup, request: EngineRequest
+) -> tuple[str, list[tuple[int, int]]]:
     """What a process of its own makes of the request: the digest of its frames, and the steps it told of."""
     engine = engine_class()
-    engine.load(EngineSetup())
+    engine.load(setup)
     engine.warm_up()
     recorder = Recorder(request)
     generate(engine, request, recorder)
@@ -124,20 +171,31 @@ def go_on(engine_class: type[Engine], request: EngineRequest) -> tuple[str, list
     return digest(recorder.frames), recorder.steps
 
 
-@pytest.fixture(params=ENGINES, ids=lambda pair: pair[0].__name__)
-def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Engine, EngineRequest]]:
-    """A loaded engine and a request for it."""
-    engine_class, request_factory = request.param
-    engine = engine_class()
-    engine.load(EngineSetup())
+@pytest.fixture(scope="module", params=CASES, ids=lambda make_case: make_case.__name__)
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    made: Case = request.param(tmp_path_factory.mktemp("weights"))
+    return made
+
+
+@pytest.fixture(scope="module")
+def loaded(case: Case) -> Iterator[Engine]:
+    """The engine, once for all tests: each must leave it ready for the next."""
+    engine = case.engine()
+    engine.load(case.setup)
     engine.warm_up()
-    yield engine, request_factory(tmp_path)
+    yield engine
     engine.unload()
 
 
-def test_gives_the_frames_that_were_asked_for(pair: tuple[Engine, EngineRequest]) -> None:
+@pytest.fixture
+def pair(case: Case, loaded: Engine) -> tuple[Engine, EngineRequest]:
+    """A loaded engine and a request for it."""
+    return loaded, case.request
+
+
+def test_gives_the_frames_that_were_asked_for(case: Case, pair: tuple[Engine, EngineRequest]) -> None:
     engine, request = pair
-    for frames, width, height in ((request.frames, request.width, request.height), (1, 96, 176)):
+    for frames, width, height in ((request.frames, request.width, request.height), case.other_shape):
         run(engine, replace(request, frames=frames, width=width, height=height))
 
 
@@ -191,7 +249,7 @@ def test_the_seed_decides_the_frames(pair: tuple[Engine, EngineRequest]) -> None
 
 def test_the_largest_seeds_are_fine(pair: tuple[Engine, EngineRequest]) -> None:
     engine, request = pair
-    run(engine, replace(request, seed=2**63 - 1, frames=1))
+    run(engine, replace(request, seed=2**63 - 1))
 
 
 def test_an_unreadable_image_is_the_users_fault(pair: tuple[Engine, EngineRequest], tmp_path: Path) -> None:
@@ -233,7 +291,7 @@ def test_asks_for_checkpoints_after_every_step_but_the_last(pair: tuple[Engine, 
 
 @pytest.mark.parametrize("preempt", [False, True])
 def test_another_process_goes_on_from_a_checkpoint_to_the_same_frames(
-    pair: tuple[Engine, EngineRequest], tmp_path: Path, preempt: bool
+    case: Case, pair: tuple[Engine, EngineRequest], tmp_path: Path, preempt: bool
 ) -> None:
     engine, request = pair
     recorder = Recorder(request, checkpoint_at=5, keep_in=tmp_path, preempt=preempt)
@@ -249,7 +307,8 @@ def test_another_process_goes_on_from_a_checkpoint_to_the_same_frames(
     whole = Recorder(request)
     generate(engine, request, whole)
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as elsewhere:
-        resumed, steps = elsewhere.submit(go_on, type(engine), replace(request, checkpoint=recorder.kept)).result()
+        going_on = replace(request, checkpoint=recorder.kept)
+        resumed, steps = elsewhere.submit(go_on, case.engine, case.setup, going_on).result()
     assert resumed == digest(whole.frames)
     assert steps == whole.steps[5:]
 

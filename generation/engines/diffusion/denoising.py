@@ -1,0 +1,210 @@
+"""The denoising loop of any diffusers pipeline, watched from outside: progress, cancelling, checkpoints, resuming.
+
+Every pipeline funnels its loop through two calls: the denoiser's `forward` and the scheduler's `step`. Both are
+wrapped while a request is served. After a step everything that the rest of the clip depends on is: what the
+schedulers returned, what they remember, and the state of the random numbers. To resume, the same call is made with
+the same seed: whatever comes before the loop is computed again; during the steps that were done already the
+denoiser computes nothing and the scheduler returns what was kept. No code of any pipeline is copied for it.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import io
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+from generation.engines import checkpoints as checkpoint_files
+from generation.engines.base import Checkpoints, OnStep
+
+DENOISERS = ("transformer", "transformer_2", "unet")
+"""What pipelines call the parts that denoise."""
+
+State = dict[str, Any]
+
+
+class Denoising:
+    """One run of the loop. `on_step`, `Checkpoints.due` and `Checkpoints.save` may raise to end it.
+
+    `save` is called with the step and a function that gives the state as bytes. `begin_at` is such a state.
+    """
+
+    def __init__(
+        self,
+        pipe: Any,
+        generator: torch.Generator,
+        on_step: OnStep,
+        checkpoints: Checkpoints,
+        save: Callable[[int, Callable[[], bytes]], None],
+        begin_at: State | None = None,
+    ) -> None:
+        self._pipe, self._generator = pipe, generator
+        self._on_step, self._checkpoints, self._save = on_step, checkpoints, save
+        self._begin_at = begin_at
+        self._spared: int = begin_at["step"] if begin_at else 0
+        self._schedulers: list[Any] = []
+        """In the order of their first steps; some pipelines use copies of their scheduler."""
+        self._done: list[int] = []
+        self._returned: dict[int, Any] = {}
+        self._random: torch.Tensor | None = None
+        self._shapes: list[tuple[tuple[int, ...], torch.dtype]] = []
+        self._asked_after = self._spared
+        self.total = 0
+
+    @property
+    def denoisers(self) -> list[torch.nn.Module]:
+        """The parts of the pipeline that denoise."""
+        found = (getattr(self._pipe, name, None) for name in DENOISERS)
+        return [module for module in found if module is not None]
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """While this is open, the pipeline's loop is this run's."""
+        scheduler, kind = self._pipe.scheduler, type(self._pipe.scheduler)
+
+        @functools.wraps(kind.step)  # pipelines look at its signature
+        def step(scheduler: Any, *args: Any, **kwargs: Any) -> Any:
+            return self._step(scheduler, kind.step, args, kwargs)
+
+        # A class of its own, not an attribute: copies that a pipeline makes of its scheduler are watched, too.
+        scheduler.__class__ = type(kind.__name__, (kind,), {"step": step, "__module__": kind.__module__})
+        wrapped = [(module, module.__dict__.get("forward")) for module in self.denoisers]
+        for module, _ in wrapped:
+            module.forward = functools.partial(self._forward, module.forward)
+        try:
+            yield
+        finally:
+            scheduler.__class__ = kind
+            for module, own in wrapped:
+                if own is None:
+                    del module.__dict__["forward"]
+                else:
+                    module.forward = own
+
+    # --- The scheduler's side -----------------------------------------------------------------------------
+
+    def _step(self, scheduler: Any, real: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        which = self._number_of(scheduler)
+        self._done[which] += 1
+        step = self._done[which]
+        if step <= self._spared:
+            return self._replayed(which, step, args)
+        returned = real(scheduler, *args, **kwargs)
+        self._returned[which] = returned
+        # Now, not when a checkpoint is due: pipelines draw for the next step before they denoise it.
+        self._random = self._generator.get_state()
+        if which == 0:
+            self.total = len(scheduler.timesteps)
+            self._on_step(step, self.total)
+        return returned
+
+    def _number_of(self, scheduler: Any) -> int:
+        for number, known in enumerate(self._schedulers):
+            if known is scheduler:
+                return number
+        self._schedulers.append(scheduler)
+        self._done.append(0)
+        return len(self._schedulers) - 1
+
+    def _replayed(self, which: int, step: int, args: Any) -> Any:
+        """What the scheduler returned after the step that the state is from; before it nobody looks closely."""
+        state = self._begin_at or {}
+        device = next(arg.device for arg in args if isinstance(arg, torch.Tensor))
+        kept = state["schedulers"][which]
+        if step == self._spared:
+            for name, value in kept["remembers"].items():
+                setattr(self._schedulers[which], name, _unpacked(value, device))
+            if which == len(state["schedulers"]) - 1:
+                self._generator.set_state(state["random"])
+                self._random = state["random"]
+        returned = self._returned[which] = _unpacked(kept["returned"], device)
+        return SimpleNamespace(**returned) if isinstance(returned, dict) else returned
+
+    # --- The denoiser's side ------------------------------------------------------------------------------
+
+    def _forward(self, real: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        done = min(self._done, default=0)
+        if done < self._spared:
+            device = self._pipe._execution_device
+            shapes = (self._begin_at or {})["shapes"]
+            return tuple(torch.zeros(shape, dtype=dtype, device=device) for shape, dtype in shapes)
+        if done > self._asked_after:  # every scheduler has made its step, and the next one has not begun
+            self._asked_after = done
+            if self._checkpoints.due():
+                self._save(done, functools.partial(self._state, done))
+        returned = real(*args, **kwargs)
+        made = returned if isinstance(returned, tuple) else (returned,)
+        self._shapes = [(tuple(part.shape), part.dtype) for part in made if isinstance(part, torch.Tensor)]
+        return returned
+
+    def _state(self, step: int) -> bytes:
+        state: State = {
+            "step": step,
+            "random": self._random,
+            "shapes": self._shapes,
+            "schedulers": [
+                {
+                    "returned": _packed(self._returned[number]),
+                    "remembers": {
+                        name: _packed(value)
+                        for name, value in vars(scheduler).items()
+                        if name != "_internal_dict" and _can_be_kept(value)
+                    },
+                }
+                for number, scheduler in enumerate(self._schedulers)
+            ],
+        }
+        file = io.BytesIO()
+        torch.save(state, file)
+        return file.getvalue()
+
+
+def read_state(content: bytes, step: int) -> State:
+    """A state that `Denoising` has saved after `step`. Raises `EngineError` (checkpoint_unreadable)."""
+    try:
+        state: State = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        found = state["step"]
+    except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError) as error:
+        raise checkpoint_files.unreadable(f"it does not unpack: {error}") from error
+    if found != step:
+        raise checkpoint_files.unreadable(f"it must be from step {step}, but is from step {found}")
+    return state
+
+
+_WHERE = "on the accelerator"
+"""Schedulers keep some tensors in main memory on purpose; each goes back to where it was."""
+
+
+def _can_be_kept(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_can_be_kept, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(_can_be_kept, value))
+    return value is None or isinstance(value, (torch.Tensor, bool, int, float, str))
+
+
+def _packed(value: Any) -> Any:
+    """A copy in main memory that `torch.load` takes with `weights_only`."""
+    if isinstance(value, torch.Tensor):
+        return {_WHERE: value.device.type != "cpu", "tensor": value.detach().to("cpu", copy=True)}
+    if isinstance(value, dict):  # the outputs of schedulers are dictionaries, too
+        return {key: _packed(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_packed(item) for item in value)
+    return copy.copy(value)
+
+
+def _unpacked(value: Any, device: torch.device) -> Any:
+    if isinstance(value, dict):
+        if _WHERE in value:
+            return value["tensor"].to(device if value[_WHERE] else "cpu", copy=True)
+        return {key: _unpacked(item, device) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_unpacked(item, device) for item in value)
+    return value
