@@ -49,6 +49,4 @@ def _never_served(models: Iterable[Model]) -> dict[str, str]:
     lanes = [f"{model.slug}.{tier}" for model in wanting for tier in Tier.values]
     opened = LaneClock.objects.filter(pk__in=lanes).values_list("pk", flat=True)
     served = {lane.rpartition(".")[0] for lane in opened}
-    return {
-        model.slug: f"no worker here serves {model.name} yet" for model in wanting if model.slug not in served
-    }
+    return {model.slug: f"no worker here serves {model.name} yet" for model in wanting if model.slug not in served}

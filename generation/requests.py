@@ -221,7 +221,7 @@ def _pictures(workspace: Workspace, mode: Mode, request: JobRequest) -> dict[str
         if request.picture:
             raise InvalidJob("text-to-video takes no picture; leave it out or use i2v", field="picture")
         return {}
-    found = {"picture": _picture(workspace, mode, "picture", request.picture)}
+    found: dict[str, Asset | None] = {"picture": _picture(workspace, mode, "picture", request.picture)}
     if mode == Mode.FIRST_LAST_FRAME:
         found["last_picture"] = _picture(workspace, mode, "last_picture", request.last_picture)
     return found

@@ -102,9 +102,9 @@ class JobSerializer(serializers.ModelSerializer[Job]):
         list_serializer_class = JobListSerializer
         fields = [
             "id", "state", "progress", "model", "mode", "tier", "picture", "last_picture", "prompt",
-            "negative_prompt", "size", "width", "height", "seconds", "fps", "frames", "engine", "preset", "adapters",
-            "steps", "guidance", "seed", "attempt", "output", "error", "queue", "eta", "recipe", "not_before",
-            "deadline", "created_at", "started_at", "ended_at",
+            "negative_prompt", "size", "width", "height", "seconds", "fps", "frames", "engine", "preset",
+            "adapters", "steps", "guidance", "seed", "attempt", "output", "error", "queue", "eta", "recipe",
+            "not_before", "deadline", "created_at", "started_at", "ended_at",
         ]  # fmt: skip
 
     @extend_schema_field(AssetSerializer(allow_null=True))

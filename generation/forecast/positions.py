@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -155,7 +156,7 @@ def place_of_newcomer(job: Job, plan: Plan) -> Place:
     return _found(_NEWCOMER + _AHEAD, asked)[job.pk]
 
 
-def _found(statement: str, asked: dict[str, object]) -> dict[UUID, Place]:
+def _found(statement: str, asked: dict[str, Any]) -> dict[UUID, Place]:
     with connection.cursor() as cursor:
         cursor.execute(statement, asked)
         return {row[0]: Place(*row[1:]) for row in cursor.fetchall()}
