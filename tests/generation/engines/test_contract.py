@@ -66,12 +66,11 @@ def tiny(engine: str, name: str, folder: Path, other_shape: tuple[int, int, int]
         precision="fp32",
         options=wishes.pop("setup_options", {}),
     )
-    request = EngineRequest(
-        **{
-            "mode": "i2v", "prompt": "a cat turns its head", "negative_prompt": "blurry", "width": 32,
-            "height": 32, "frames": 9, "fps": 8, "seed": 7, "image": PHOTOGRAPH, "steps": 8, "guidance": 3.0, **wishes,
-        }
-    )  # fmt: skip
+    usual: dict[str, Any] = {
+        "mode": "i2v", "prompt": "a cat turns its head", "negative_prompt": "blurry", "width": 32, "height": 32,
+        "frames": 9, "fps": 8, "seed": 7, "image": PHOTOGRAPH, "steps": 8, "guidance": 3.0,
+    }  # fmt: skip
+    request = EngineRequest(**usual | wishes)
     return Case(type(make(engine)), setup, request, other_shape)
 
 
