@@ -81,7 +81,7 @@ def _price(amount: int) -> str:
 def lines(recipe: Mapping[str, Any]) -> list[tuple[str, str]]:
     """A recipe as names and values to read, what is nested one after the other."""
     found: list[tuple[str, str]] = []
-    for key, value in recipe.items():
+    for key, value in sorted(recipe.items()):
         name = str(key).replace("_", " ")
         if isinstance(value, Mapping):
             found += [(f"{name} · {inner}", text) for inner, text in lines(value)]
