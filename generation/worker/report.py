@@ -112,8 +112,8 @@ class Reporter:
         if self._was_asked_to_drain() and not self._is_draining:
             self.draining()
         try:
+            self._open_lanes()  # before the row says that it is idle
             self._write()
-            self._open_lanes()
             asked = Worker.objects.exclude(drain_requested_at=None).filter(pk=self.identity.name).exists()
         except Error as error:
             if self._is_heard:

@@ -29,6 +29,13 @@ def kinora(monkeypatch: pytest.MonkeyPatch) -> None:
     add(monkeypatch, like("still", slug="kinora", name="Kinora", weights=SOME_WEIGHTS))
 
 
+def is_offered() -> bool:
+    """Whether Kinora is, by both ways of asking."""
+    reason = offers.why_not(catalog.models()["kinora"])
+    assert offers.why_not_all().get("kinora", "") == reason
+    return not reason
+
+
 def ready_worker() -> Reporter:
     reporter = Reporter(identity.of_this_process([Lane("kinora", "paid")], name="a"))
     reporter.report()
@@ -36,30 +43,32 @@ def ready_worker() -> Reporter:
 
 
 def test_a_model_without_weights_is_offered_and_one_that_nobody_served_is_not(db: None) -> None:
-    assert offers.why_not_all() == {"kinora": REASON}
+    reasons = offers.why_not_all()
+    assert reasons["kinora"] == REASON
+    assert not reasons.keys() & {"preview", "still"}
     assert offers.why_not(catalog.models()["kinora"]) == REASON
     assert offers.why_not(catalog.models()["preview"]) == ""
 
 
 def test_it_is_offered_once_a_worker_stands_ready_and_for_good(db: None) -> None:
     reporter = ready_worker()
-    assert offers.why_not_all()  # it loads, and may never get ready
+    assert not is_offered()  # it loads, and may never get ready
     reporter.engine_started()
     reporter.report()
-    assert offers.why_not_all() == {}
+    assert is_offered()
     Worker.objects.update(seen_at="2020-01-01T00:00:00Z")
     assert workers.forget_workers() == 1
-    assert offers.why_not_all() == {}
+    assert is_offered()
 
 
 def test_a_worker_of_before_that_was_noted_is_known_by_its_claims(db: None) -> None:
     assert claim([Lane("kinora", "free")], Claimant("w")) is None
-    assert offers.why_not_all() == {}
+    assert is_offered()
 
 
 def test_a_fleet_that_starts_from_none_names_its_models(db: None, settings: Any) -> None:
     settings.OFFERED_MODELS = ["kinora"]
-    assert offers.why_not_all() == {}
+    assert is_offered()
     assert checks.offered_models_exist() == []
     settings.OFFERED_MODELS = ["kinoras"]
     assert "but names 'kinoras'" in checks.offered_models_exist()[0].msg
@@ -91,6 +100,6 @@ def test_all_models_are_one_query(
 ) -> None:
     add(monkeypatch, *(like("kinora", slug=f"kinora-{number}") for number in range(12)))
     with django_assert_num_queries(1):
-        assert len(offers.why_not_all()) == 13
+        assert len(offers.why_not_all()) >= 13
     with django_assert_num_queries(0):
         assert offers.why_not(catalog.models()["still"]) == ""

@@ -181,7 +181,7 @@ def test_from_one_picture_to_another(
         page.get_by_role("radio", name="From one picture to another", exact=True).check()
         expect(page.locator("#stage")).to_contain_text(picture.name)
         expect(estimate).to_contain_text("Choose what it ends on")
-        page.locator(f"[name=last_picture][value='{last.pk}']").check()
+        page.locator("#last-strip").get_by_title(last.name).click()
         page.get_by_role("radio", name="Draft").check()
         expect(estimate).to_contain_text("you get 96 × 72, 1.125 s.")
         expect(estimate).to_contain_text("3 credits")
