@@ -1,5 +1,6 @@
 """Which models of the catalog jobs are taken for here, and why not for the others.
 
+The licence must let the model run (`generation.licences`), and somebody must have served it.
 A model that has weights is offered once a worker has stood ready for one of its lanes: until then nobody knows
 whether the weights are there and fit, and a job would wait until its deadline. That a worker did stands in the
 lane's clock (`scheduling.flows.open_lanes`), which stays when workers are stopped and forgotten, so a fleet may go
@@ -13,7 +14,7 @@ from collections.abc import Iterable
 from django.conf import settings
 
 from billing.tiers import Tier
-from generation import catalog
+from generation import catalog, licences
 from generation.catalog.schema import Model
 from generation.errors import ModelUnavailable
 from generation.models import LaneClock
@@ -37,8 +38,9 @@ def check(model: Model) -> None:
 
 
 def _reasons(models: Iterable[Model]) -> dict[str, str]:
-    """One reason a model. Rules join here; the one that an operator has to mend first overrides the others."""
-    return _never_served(models)
+    """One reason a model: its licence first, for no worker starts before that is accepted."""
+    models = list(models)
+    return _never_served(models) | licences.refusals(models)
 
 
 def _never_served(models: Iterable[Model]) -> dict[str, str]:
