@@ -2,7 +2,7 @@
 
 `pause=S` seconds a step. Half of the way: `crash` (the process ends), `hang` (for an hour), `fail=BLAME`. `oom`
 runs out of memory unless the memory plan is a lighter one, `oom=always` under each. `leak=MIB` keeps so much
-memory for good. `short` makes a frame too few.
+memory for good. `short` makes a frame too few. `sound` makes a tone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -20,7 +20,11 @@ from PIL import Image
 from generation.engines import checkpoints as checkpoint_files
 from generation.engines.base import Checkpoints, EngineError, EngineRequest, EngineSetup, FrameSink, OnStep
 
+if TYPE_CHECKING:
+    from generation.engines.base import Sound
+
 VERSION = "2"
+SAMPLES_A_SECOND = 16_000
 LIGHTER_PLANS = {"light"}
 
 
@@ -58,6 +62,8 @@ class StillEngine:
             on_step(step + 1, steps)
             if step + 1 < steps and checkpoints.due():
                 checkpoints.save(step + 1, lambda file, state=state: checkpoint_files.write(file, facts, state))
+        if "sound" in words:
+            frames.sound(_tone(state, request.frames / request.fps), SAMPLES_A_SECOND)
         for index in range(request.frames - ("short" in words)):
             color = np.frombuffer(hashlib.sha256(state + index.to_bytes(4, "big")).digest()[:3], np.uint8)
             frames.write(np.full((request.height, request.width, 3), color, np.uint8))
@@ -75,6 +81,13 @@ def _first_state(request: EngineRequest) -> bytes:
     elif request.mode != "t2v":
         raise EngineError("mode_unsupported", f"mode must be i2v or t2v, but is {request.mode}", "user")
     return hashlib.sha256(picture + request.seed.to_bytes(8, "big")).digest()
+
+
+def _tone(state: bytes, seconds: float) -> Sound:
+    """In stereo, of a height that the state decides."""
+    time = np.arange(round(seconds * SAMPLES_A_SECOND)) / SAMPLES_A_SECOND
+    wave = np.sin(2 * np.pi * (220 + state[0]) * time) * 2**13
+    return np.repeat(wave.astype(np.int16)[:, None], 2, axis=1)
 
 
 def _fault(words: set[str], wishes: Mapping[str, str], memory_plan: str) -> None:
