@@ -47,22 +47,22 @@ class Case:
     other_shape: tuple[int, int, int]
 
 
-def preview(folder: Path) -> Case:
+def preview() -> Case:
     """Handheld, so that another seed must give other frames."""
     return Case(PreviewEngine, EngineSetup(), request_for(PHOTOGRAPH, "handheld push in"), (1, 96, 176))
 
 
-def still(folder: Path) -> Case:
+def still() -> Case:
     """As many steps as cancelling and checkpoints need, and fewer than frames."""
     request = request_for(PHOTOGRAPH, "with sound", steps=8, memory_plan="full")
     return Case(StillEngine, EngineSetup(), request, (1, 96, 176))
 
 
-def tiny(engine: str, name: str, folder: Path, other_shape: tuple[int, int, int], **wishes: Any) -> Case:
+def tiny(engine: str, name: str, other_shape: tuple[int, int, int], **wishes: Any) -> Case:
     """A family with tiny weights. `engine` is its dotted path: torch is imported where it is needed alone."""
     setup = EngineSetup(
         model=name,
-        weights=weights(name, folder),
+        weights=weights(name),
         memory_plan="full",
         precision="fp32",
         options=wishes.pop("setup_options", {}),
@@ -75,11 +75,10 @@ def tiny(engine: str, name: str, folder: Path, other_shape: tuple[int, int, int]
     return Case(type(make(engine)), setup, request, other_shape)
 
 
-def ltx(folder: Path) -> Case:
+def ltx() -> Case:
     return tiny(
         "generation.engines.ltx:LTXEngine",
         "tiny-ltx",
-        folder,
         (1, 64, 32),
         setup_options={"max_sequence_length": 16},
     )
@@ -89,27 +88,27 @@ HUNYUAN = "generation.engines.hunyuan:HunyuanVideoEngine"
 HUNYUAN15 = "generation.engines.hunyuan15:HunyuanVideo15Engine"
 
 
-def hunyuan_token_replace(folder: Path) -> Case:
+def hunyuan_token_replace() -> Case:
     """Guidance is embedded. A clip of a single frame would be the picture itself."""
-    return tiny(HUNYUAN, "tiny-hunyuan-i2v", folder, (5, 64, 32), guidance=6.0)
+    return tiny(HUNYUAN, "tiny-hunyuan-i2v", (5, 64, 32), guidance=6.0)
 
 
-def hunyuan_latent_concat(folder: Path) -> Case:
-    return tiny(HUNYUAN, "tiny-hunyuan-i2v-33ch", folder, (1, 64, 32))
+def hunyuan_latent_concat() -> Case:
+    return tiny(HUNYUAN, "tiny-hunyuan-i2v-33ch", (1, 64, 32))
 
 
-def hunyuan_t2v(folder: Path) -> Case:
+def hunyuan_t2v() -> Case:
     """Guided twice: embedded, and by a forward for the negative prompt."""
     wishes: dict[str, Any] = {"mode": "t2v", "image": None, "setup_options": {"true_cfg_scale": 2.0}}
-    return tiny(HUNYUAN, "tiny-hunyuan-t2v", folder, (1, 64, 32), **wishes)
+    return tiny(HUNYUAN, "tiny-hunyuan-t2v", (1, 64, 32), **wishes)
 
 
-def hunyuan15_i2v(folder: Path) -> Case:
-    return tiny(HUNYUAN15, "tiny-hunyuan15-i2v", folder, (1, 64, 48))
+def hunyuan15_i2v() -> Case:
+    return tiny(HUNYUAN15, "tiny-hunyuan15-i2v", (1, 64, 48))
 
 
-def hunyuan15_t2v(folder: Path) -> Case:
-    return tiny(HUNYUAN15, "tiny-hunyuan15-t2v", folder, (1, 64, 48), mode="t2v", image=None)
+def hunyuan15_t2v() -> Case:
+    return tiny(HUNYUAN15, "tiny-hunyuan15-t2v", (1, 64, 48), mode="t2v", image=None)
 
 
 LTX2 = "generation.engines.ltx2:LTX2Engine"
@@ -117,15 +116,15 @@ ALL_GUIDANCES = {"max_sequence_length": 16, "spatio_temporal_guidance_blocks": [
 """The pipeline's own: each step is three forwards, in batches of different sizes."""
 
 
-def ltx2_i2v(folder: Path) -> Case:
-    return tiny(LTX2, "tiny-ltx2", folder, (1, 64, 32), setup_options=ALL_GUIDANCES)
+def ltx2_i2v() -> Case:
+    return tiny(LTX2, "tiny-ltx2", (1, 64, 32), setup_options=ALL_GUIDANCES)
 
 
-def ltx2_t2v(folder: Path) -> Case:
-    return tiny(LTX2, "tiny-ltx2", folder, (1, 64, 32), mode="t2v", image=None, setup_options=ALL_GUIDANCES)
+def ltx2_t2v() -> Case:
+    return tiny(LTX2, "tiny-ltx2", (1, 64, 32), mode="t2v", image=None, setup_options=ALL_GUIDANCES)
 
 
-def ltx2_flf2v(folder: Path) -> Case:
+def ltx2_flf2v() -> Case:
     """On the fixed schedule of distilled weights, without any guidance."""
     fixed = {
         "max_sequence_length": 16,
@@ -134,10 +133,10 @@ def ltx2_flf2v(folder: Path) -> Case:
         **{f"{name}_scale": 0.0 for name in ("stg", "audio_stg")},
     }
     wishes: dict[str, Any] = {"mode": "flf2v", "last_image": PHOTOGRAPH, "guidance": 1.0, "setup_options": fixed}
-    return tiny(LTX2, "tiny-ltx2", folder, (17, 64, 32), **wishes)
+    return tiny(LTX2, "tiny-ltx2", (17, 64, 32), **wishes)
 
 
-CASES: list[Callable[[Path], Case]] = [
+CASES: list[Callable[[], Case]] = [
     preview, still, ltx, hunyuan_token_replace, hunyuan_latent_concat, hunyuan_t2v, hunyuan15_i2v, hunyuan15_t2v,
     ltx2_i2v, ltx2_t2v, ltx2_flf2v,
 ]  # fmt: skip
@@ -233,8 +232,8 @@ def go_on(
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda make_case: make_case.__name__)
-def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    made: Case = request.param(tmp_path_factory.mktemp("weights"))
+def case(request: pytest.FixtureRequest) -> Case:
+    made: Case = request.param()
     return made
 
 
