@@ -30,9 +30,9 @@ def pipeline() -> Any:
         decoder_block_out_channels=(8, 8, 8), layers_per_block=(1, 1, 1, 1, 1),
         decoder_layers_per_block=(1, 1, 1, 1), spatio_temporal_scaling=(True, True, True, True),
         decoder_spatio_temporal_scaling=(True, True, True), decoder_inject_noise=(False,) * 4,
-        downsample_type=("spatial", "temporal", "spatiotemporal", "spatiotemporal"), upsample_residual=(True,) * 3,
-        upsample_factor=(2,) * 3, timestep_conditioning=False, patch_size=4, patch_size_t=1, encoder_causal=True,
-        decoder_causal=False, spatial_compression_ratio=32, temporal_compression_ratio=8,
+        downsample_type=("spatial", "temporal", "spatiotemporal", "spatiotemporal"), upsample_residual=(False,) * 3,
+        upsample_factor=(1,) * 3, timestep_conditioning=False, patch_size=1, patch_size_t=1, encoder_causal=True,
+        decoder_causal=False, spatial_compression_ratio=8, temporal_compression_ratio=8,
     )  # fmt: skip
     audio_vae = AutoencoderKLLTX2Audio(
         base_channels=4, output_channels=2, ch_mult=(1,), num_res_blocks=1, attn_resolutions=None, in_channels=2,
