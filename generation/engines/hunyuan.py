@@ -4,8 +4,8 @@ Rules: width and height are multiples of 16, frames are 4k + 1. The weights say 
 how the first frame enters: in the place of the first latent frame (`token_replace`), or beside all of them
 (`latent_concat`).
 
-Weights that embed the guidance take the request's as such, in one forward a step. The others are guided by a second,
-unconditional forward.
+Weights that embed the guidance take the request's as such, in one forward a step. The others are guided by a
+second, unconditional forward.
 
 Options: `true_cfg_scale` (a second forward on top of embedded guidance; 1 is none), `max_sequence_length` (tokens
 of the prompt, default 256).

@@ -1,4 +1,4 @@
-"""HunyuanVideo 1.5 (Tencent, 8.3B): text to video, or from a first frame; full, or distilled to do without guidance.
+"""HunyuanVideo 1.5 (Tencent, 8.3B): text to video, or from a first frame; full, or distilled.
 
 Rules: width and height are multiples of 16, frames are 4k + 1. The weights say which of the two they are for, and
 for which area they were trained (480p or 720p). Guidance is a second, unconditional forward; 1 is none.

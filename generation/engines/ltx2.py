@@ -1,13 +1,13 @@
 """LTX-2 (Lightricks) 2.0 and 2.3: clips with their sound, from text, a first frame, or a first and a last one.
 
-Rules: width and height are multiples of 32, frames are 8k + 1. Picture and sound are denoised together, each with a
-schedule of its own.
+Rules: width and height are multiples of 32, frames are 8k + 1. Picture and sound are denoised together, each with
+a schedule of its own.
 
-Up to four guidances act at once, each where its scale is above none: by the words (`guidance` of the request,
-`audio_guidance_scale`, none is 1), by leaving out blocks (`stg_scale`, `audio_stg_scale`, none is 0; the blocks are
-`spatio_temporal_guidance_blocks`), and by letting picture and sound not hear of each other (`modality_scale`,
-`audio_modality_scale`, none is 1). The last two cost a forward each. A scale for the sound that is 0 or not there
-is the picture's.
+Up to three guidances act at once, each with a scale for the picture and one for the sound: by the words (`guidance`
+of the request, `audio_guidance_scale`; 1 is none), against a forward that leaves out the blocks in
+`spatio_temporal_guidance_blocks` (`stg_scale`, `audio_stg_scale`; 0 is none), and against one in which picture and
+sound do not hear of each other (`modality_scale`, `audio_modality_scale`; 1 is none). Scales that are not there are
+the pipeline's; one for the sound that is 0 is the picture's.
 
 Further options: `sigmas` (the fixed schedule of distilled weights, in place of steps), `guidance_rescale`,
 `audio_guidance_rescale`, `use_cross_timestep` (false for 2.0), `decode_timestep`, `decode_noise_scale`,
@@ -59,7 +59,9 @@ class LTX2Engine(DiffusionEngine):
         pipe = load_pipeline(LTX2ConditionPipeline, setup)
         # The prompts are filled up on the left, whatever the tokenizer's file says, and the connectors must know.
         pipe.tokenizer_padding_side = "left"
-        self._own_schedule = {name: pipe.scheduler.config[name] for name in ("use_dynamic_shifting", "shift_terminal")}
+        self._own_schedule = {
+            name: pipe.scheduler.config[name] for name in ("use_dynamic_shifting", "shift_terminal")
+        }
         return pipe
 
     def guides(self, request: EngineRequest) -> bool:

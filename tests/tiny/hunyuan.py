@@ -45,9 +45,7 @@ def text_to_video() -> Any:
 def token_replace() -> Any:
     """The first frame in the place of the first latent frame; guidance is embedded."""
     torch.manual_seed(0)
-    return _from_picture(
-        _transformer(CHANNELS, guidance_embeds=True, image_condition_type="token_replace")
-    )
+    return _from_picture(_transformer(CHANNELS, guidance_embeds=True, image_condition_type="token_replace"))
 
 
 def latent_concat() -> Any:

@@ -45,7 +45,9 @@ def image_to_video() -> Any:
         )
     )  # fmt: skip
     return HunyuanVideo15ImageToVideoPipeline(
-        image_encoder=eye.eval(), feature_extractor=SiglipImageProcessor(size={"height": 32, "width": 32}), **common
+        image_encoder=eye.eval(),
+        feature_extractor=SiglipImageProcessor(size={"height": 32, "width": 32}),
+        **common,
     )
 
 
@@ -63,8 +65,8 @@ def _common(task: str) -> dict[str, Any]:
     )  # fmt: skip
     qwen = Qwen2_5_VLTextModel(
         Qwen2_5_VLTextConfig(
-            vocab_size=VOCABULARY, hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2,
-            num_key_value_heads=2, pad_token_id=0, bos_token_id=3, eos_token_id=1,
+            vocab_size=VOCABULARY, hidden_size=16, intermediate_size=16, num_hidden_layers=2,
+            num_attention_heads=2, num_key_value_heads=2, pad_token_id=0, bos_token_id=3, eos_token_id=1,
             rope_scaling={"mrope_section": [1, 1, 2], "rope_type": "default", "type": "default"},
         )
     )  # fmt: skip

@@ -30,8 +30,9 @@ def pipeline() -> Any:
         decoder_block_out_channels=(8, 8, 8), layers_per_block=(1, 1, 1, 1, 1),
         decoder_layers_per_block=(1, 1, 1, 1), spatio_temporal_scaling=(True, True, True, True),
         decoder_spatio_temporal_scaling=(True, True, True), decoder_inject_noise=(False,) * 4,
-        downsample_type=("spatial", "temporal", "spatiotemporal", "spatiotemporal"), upsample_residual=(False,) * 3,
-        upsample_factor=(1,) * 3, timestep_conditioning=False, patch_size=1, patch_size_t=1, encoder_causal=True,
+        downsample_type=("spatial", "temporal", "spatiotemporal", "spatiotemporal"),
+        upsample_residual=(False,) * 3, upsample_factor=(1,) * 3, timestep_conditioning=False, patch_size=1,
+        patch_size_t=1, encoder_causal=True,
         decoder_causal=False, spatial_compression_ratio=8, temporal_compression_ratio=8,
     )  # fmt: skip
     audio_vae = AutoencoderKLLTX2Audio(
@@ -41,7 +42,8 @@ def pipeline() -> Any:
     )  # fmt: skip
     vocoder = LTX2Vocoder(
         in_channels=16, hidden_channels=32, out_channels=2, upsample_kernel_sizes=[16, 10],
-        upsample_factors=[16, 10], resnet_kernel_sizes=[3], resnet_dilations=[[1, 3, 5]], output_sampling_rate=16000,
+        upsample_factors=[16, 10], resnet_kernel_sizes=[3], resnet_dilations=[[1, 3, 5]],
+        output_sampling_rate=16000,
     )  # fmt: skip
     return LTX2Pipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift_terminal=0.1),
@@ -82,7 +84,12 @@ def _gemma() -> Any:
         max_position_embeddings=256,
     )  # fmt: skip
     eye = SiglipVisionConfig(
-        hidden_size=8, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=16, patch_size=8
+        hidden_size=8,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        image_size=16,
+        patch_size=8,
     )
     return Gemma3ForConditionalGeneration(
         Gemma3Config(
