@@ -1,13 +1,13 @@
 """LTX-2 (Lightricks) 2.0 and 2.3: clips with their sound, from text, a first frame, or a first and a last one.
 
-Rules: width and height are multiples of 32, frames are 8k + 1. Picture and sound are denoised together, each with
-a schedule of its own.
+Rules: width and height are multiples of 32, frames are 8k + 1. Picture and sound are denoised together, each by a
+schedule of its own.
 
-Up to three guidances act at once, each with a scale for the picture and one for the sound: by the words (`guidance`
-of the request, `audio_guidance_scale`; 1 is none), against a forward that leaves out the blocks in
+Up to three guidances act at once, each with a scale for the picture and one for the sound: by the words (the
+request's `guidance`, and `audio_guidance_scale`; 1 is none), against a forward that leaves out the blocks in
 `spatio_temporal_guidance_blocks` (`stg_scale`, `audio_stg_scale`; 0 is none), and against one in which picture and
-sound do not hear of each other (`modality_scale`, `audio_modality_scale`; 1 is none). Scales that are not there are
-the pipeline's; one for the sound that is 0 is the picture's.
+sound do not hear of each other (`modality_scale`, `audio_modality_scale`; 1 is none). Scales that are not there
+are the pipeline's; one for the sound that is 0 is the picture's.
 
 Further options: `sigmas` (the fixed schedule of distilled weights, in place of steps), `guidance_rescale`,
 `audio_guidance_rescale`, `use_cross_timestep` (false for 2.0), `decode_timestep`, `decode_noise_scale`,
@@ -31,7 +31,6 @@ from generation.engines.diffusion.prompts import Encoding
 
 CALL_OPTIONS = (
     "sigmas",
-    "audio_guidance_scale",
     "stg_scale",
     "audio_stg_scale",
     "modality_scale",
@@ -43,6 +42,7 @@ CALL_OPTIONS = (
     "decode_timestep",
     "decode_noise_scale",
 )
+AUDIO_GUIDANCE_SCALE = 7.0
 LOUDEST = 2**15 - 1
 
 
@@ -65,8 +65,7 @@ class LTX2Engine(DiffusionEngine):
         return pipe
 
     def guides(self, request: EngineRequest) -> bool:
-        guidance = request.guidance or 0.0
-        return max(guidance, self.options(request).get("audio_guidance_scale") or guidance) > 1.0
+        return max(request.guidance or 0.0, self._audio_guidance(request)) > 1.0
 
     def words_key(self, request: EngineRequest) -> tuple[Any, ...]:
         return request.prompt, request.negative_prompt if self.guides(request) else None
@@ -105,6 +104,7 @@ class LTX2Engine(DiffusionEngine):
             "frame_rate": float(request.fps),
             "num_inference_steps": request.steps,
             "guidance_scale": request.guidance,
+            "audio_guidance_scale": self._audio_guidance(request),
             **{name: options[name] for name in CALL_OPTIONS if name in options},
         }
 
@@ -115,3 +115,7 @@ class LTX2Engine(DiffusionEngine):
             raise EngineError("not_finite", "the model made sound that is no numbers", "ours")
         samples = (waves.clamp(-1, 1) * LOUDEST).round().to(torch.int16).T.contiguous()
         sink.sound(samples.cpu().numpy(), self.pipe.vocoder.config.output_sampling_rate)
+
+    def _audio_guidance(self, request: EngineRequest) -> float:
+        scale: float = self.options(request).get("audio_guidance_scale", AUDIO_GUIDANCE_SCALE)
+        return scale or request.guidance or 0.0
