@@ -62,6 +62,19 @@ def test_from_the_api_to_an_mp4(api: APIClient, picture: Asset, manage: RunManag
     assert (attempt.memory_plan, attempt.precision, attempt.steps) == ("full", "fp32", 8)
 
 
+def test_a_job_that_needs_a_lighter_memory_plan_gets_it(access: Access, picture: Asset, manage: RunManage) -> None:
+    lighter, usual = (submit(access, picture, seed=5) for _ in range(2))
+    Job.objects.filter(pk=lighter.pk).update(memory_plan="offload")  # as after running out of memory
+    with manage("worker", "--model", "tiny-ltx"):
+        wait_for_state(lighter, "succeeded", seconds=LOADED)
+        wait_for_state(usual, "succeeded", seconds=LOADED)
+    assert [job.recipe["memory_plan"] for job in (lighter, usual)] == ["offload", "full"]
+    assert [job.attempts.get().memory_plan for job in (lighter, usual)] == ["offload", "full"]
+    assert lighter.output is not None
+    assert usual.output is not None
+    assert lighter.output.sha256 == usual.output.sha256, "streaming blocks must not change the picture"
+
+
 def test_killed_in_mid_denoise_it_goes_on_to_the_same_clip(
     access: Access, picture: Asset, manage: RunManage
 ) -> None:
