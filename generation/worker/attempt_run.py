@@ -78,6 +78,7 @@ class AttemptRun:
         """Set when the engine has let go of the job, and stands ready for the next."""
         self._started = False
         self._checkpoint: Checkpoint | None = None
+        self._sound: Path | None = None
         self._request: EngineRequest
         self._steps_ended_at = time.monotonic()
 
@@ -128,7 +129,7 @@ class AttemptRun:
             recipe = self._generate()
             now = time.monotonic()
             self.station.engine_tail = now - self._steps_ended_at
-            self.stream.complete(Made(recipe, self._steps_done, now))
+            self.stream.complete(Made(recipe, self._steps_done, now, self._sound))
         except (Cancelled, attempts.Lost):
             log.info("job %s: attempt %d is no longer wanted", self.job.pk, self.job.attempt)
         except Preempted:
@@ -188,6 +189,9 @@ class AttemptRun:
 
     def on_checkpoint(self, step: int, file: Path) -> None:
         self.station.checkpoints.keep(self.hold, step, file)
+
+    def on_sound(self, file: Path) -> None:
+        self._sound = file
 
     def wish(self) -> Wish:
         if self.stream.rejected or not self.hold.is_certain():

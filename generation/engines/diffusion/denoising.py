@@ -27,6 +27,7 @@ DENOISERS = ("transformer", "transformer_2", "unet")
 """What pipelines call the parts that denoise."""
 
 State = dict[str, Any]
+Shapes = list[tuple[tuple[int, ...], torch.dtype]]
 
 
 class Denoising:
@@ -53,7 +54,9 @@ class Denoising:
         self._done: list[int] = []
         self._returned: dict[int, Any] = {}
         self._random: torch.Tensor | None = None
-        self._shapes: list[tuple[tuple[int, ...], torch.dtype]] = []
+        self._shapes: list[Shapes] = list(begin_at["shapes"]) if begin_at else []
+        """Of what the denoiser returns, by its calls in one step: guidance calls it again in other batches."""
+        self._calls = 0
         self._asked_after = self._spared
         self.total = 0
 
@@ -93,6 +96,7 @@ class Denoising:
         which = self._number_of(scheduler)
         self._done[which] += 1
         step = self._done[which]
+        self._calls = 0
         if step <= self._spared:
             return self._replayed(which, step, args)
         returned = real(scheduler, *args, **kwargs)
@@ -129,10 +133,10 @@ class Denoising:
     # --- The denoiser's side ------------------------------------------------------------------------------
 
     def _forward(self, real: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        done = min(self._done, default=0)
+        done, call = min(self._done, default=0), self._calls
+        self._calls += 1
         if done < self._spared:
-            device = self._pipe._execution_device
-            shapes = (self._begin_at or {})["shapes"]
+            device, shapes = self._pipe._execution_device, self._shapes[min(call, len(self._shapes) - 1)]
             return tuple(torch.zeros(shape, dtype=dtype, device=device) for shape, dtype in shapes)
         if done > self._asked_after:  # every scheduler has made its step, and the next one has not begun
             self._asked_after = done
@@ -140,7 +144,9 @@ class Denoising:
                 self._save(done, functools.partial(self._state, done))
         returned = real(*args, **kwargs)
         made = returned if isinstance(returned, tuple) else (returned,)
-        self._shapes = [(tuple(part.shape), part.dtype) for part in made if isinstance(part, torch.Tensor)]
+        self._shapes[call : call + 1] = [
+            [(tuple(part.shape), part.dtype) for part in made if isinstance(part, torch.Tensor)]
+        ]
         return returned
 
     def _state(self, step: int) -> bytes:

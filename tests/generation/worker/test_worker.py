@@ -71,6 +71,29 @@ def test_a_clip_reaches_the_picture_it_is_to_end_on(access: Access, picture: Ass
     assert all(abs(a - b) <= 6 for a, b in zip(shown, due, strict=True)), (shown, tuple(due))
 
 
+def test_a_clip_keeps_its_sound(access: Access, picture: Asset, manage: RunManage) -> None:
+    loud, again = (submit(access, picture, "sound", seed=5) for _ in range(2))
+    silent = submit(access, picture, seed=5)
+    with manage("worker", "--model", "still"):
+        for job in (loud, silent, again):
+            wait_for_state(job, "succeeded")
+    assert loud.output is not None
+    assert silent.output is not None
+    assert again.output is not None
+    media = probe(loud.output.file.path, strict=True)
+    assert media.video is not None
+    assert media.audio is not None
+    assert (media.video.frames, media.audio.codec, media.audio.sample_rate, media.audio.channels) == (
+        8,
+        "aac",
+        16_000,
+        2,
+    )
+    assert is_faststart(loud.output.file.path)
+    assert probe(silent.output.file.path).audio is None
+    assert again.output.sha256 == loud.output.sha256
+
+
 def test_cancelling_frees_the_engine_within_a_step(access: Access, picture: Asset, manage: RunManage) -> None:
     slow = submit(access, picture, "pause=0.3", steps=1000)
     with manage("worker", "--model", "still"):
