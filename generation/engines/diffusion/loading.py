@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 from pathlib import Path
@@ -102,7 +103,8 @@ def scheduler_for(present: Any, setup: EngineSetup) -> Any:
     kind = getattr(diffusers, setup.scheduler) if setup.scheduler else type(present)
     config = dict(present.config)
     if setup.shift is not None:
-        config["flow_shift" if "flow_shift" in config else "shift"] = setup.shift
+        knows_flow = "flow_shift" in inspect.signature(kind.__init__).parameters
+        config["flow_shift" if knows_flow else "shift"] = setup.shift
     return kind.from_config(config)
 
 
