@@ -20,11 +20,15 @@ from PIL import Image
 
 from generation.engines import checkpoints as checkpoint_files
 from generation.engines.base import Checkpoints, EngineError, EngineRequest, EngineSetup, FrameSink, OnStep
-from generation.engines.diffusion import memory
-from generation.engines.diffusion.denoising import Denoising, read_state
+from generation.engines.diffusion import attention, compiling, memory
+from generation.engines.diffusion.denoising import Denoising, denoisers_of, read_state
 from generation.engines.diffusion.prompts import EncodedPrompts, Encoding
+from generation.engines.diffusion.step_cache import StepCache
 from generation.engines.pictures import framed_picture
 
+SWITCHES = ("attention", "compile")
+"""Options of all families: one of `attention.KERNELS` instead of the fastest, and whether blocks are compiled.
+What came of them stands in the recipe, not what was wished."""
 FRAMES_AT_ONCE = 16
 """Frames that are turned into bytes together: few enough to need little memory, enough to be quick."""
 
@@ -100,6 +104,8 @@ class DiffusionEngine(ABC):
         """Load the weights under the setup's memory plan. Raises `EngineError`."""
         # Before CUDA wakes up: memory that sizes of all kinds have cut into pieces can be put together again.
         os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
+        if setup.cache:
+            compiling.keep_compiled_code(setup.cache)
         self.setup = setup
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._words = EncodedPrompts()
@@ -153,6 +159,8 @@ class DiffusionEngine(ABC):
         if request.checkpoint:
             begin_at = read_state(checkpoint_files.read(request.checkpoint, facts), request.checkpoint.step)
 
+        cache = StepCache(denoisers_of(self.pipe), request.step_cache) if request.step_cache else None
+
         # 2. Words.
         words = self._words.get(self.words_key(request), partial(self._encode, request, pictures), self.device)
 
@@ -165,8 +173,9 @@ class DiffusionEngine(ABC):
             checkpoints,
             lambda step, state: checkpoints.save(step, lambda file: checkpoint_files.write(file, facts, state())),
             begin_at,
+            cache,
         )
-        with torch.inference_mode(), denoising.watched():
+        with torch.inference_mode(), denoising.watched(), self.attention.preferred():
             output = self.pipe(**words, **self.arguments(request, pictures), generator=generator, output_type="pt")
 
         # 4. Frames.
@@ -206,18 +215,35 @@ class DiffusionEngine(ABC):
         self.pipe = None
         gc.collect()
         self.pipe = self.load_pipeline(self.setup)
-        self.quantised = memory.arrange(self.pipe, memory.plan_called(plan), self.device)
+        arrangement = memory.plan_called(plan)
+        denoisers = denoisers_of(self.pipe)
+        # While the GPU is still empty.
+        self.attention = attention.choose(self.device, denoisers[0], self.setup.options.get("attention", ""))
+        self.quantised = memory.arrange(self.pipe, arrangement, self.device)
+        self.attention_used = self.attention.apply(denoisers)
+        # Last: what is changed in a compiled block has it compiled anew.
+        self.compiled = self._compiles(arrangement) and compiling.can_compile(self.device)
+        if self.compiled:
+            compiling.compile_blocks(denoisers)
         self.memory_plan = plan
+
+    def _compiles(self, plan: memory.Plan) -> bool:
+        """Whether blocks are to be compiled: not where Python has to run between their layers."""
+        wanted: bool = self.setup.options.get("compile", True)
+        return wanted and not plan.streams_blocks and self.quantised != "layerwise"
 
     # --- The recipe -----------------------------------------------------------------------------------------
 
     def _reckons_by(self) -> dict[str, Any]:
         """What decides about the picture beside the request: a checkpoint of anything else is of no use."""
+        options = {name: value for name, value in self.setup.options.items() if name not in SWITCHES}
         return {
             "model": self.setup.model,
             "precision": self.setup.precision,
             "quantised": self.quantised,
-            "setup": {"scheduler": self.setup.scheduler, "shift": self.setup.shift, **self.setup.options},
+            "attention": self.attention_used,
+            "compiled": self.compiled,
+            "setup": {"scheduler": self.setup.scheduler, "shift": self.setup.shift, **options},
             "torch": torch.__version__,
             "diffusers": diffusers.__version__,
         }

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from generation.engines.base import Checkpoints, EngineRequest, FrameSink, OnStep
+from generation.engines.base import Checkpoints, EngineRequest, EngineSetup, FrameSink, OnStep
 
 
 class NullEngine:
-    def load(self) -> None: ...
+    def load(self, setup: EngineSetup) -> None: ...
 
     def warm_up(self) -> None: ...
 
@@ -39,7 +39,7 @@ class PacedEngine:
 
     FRAMES, STEPS, STEP = 49, 20, 0.1
 
-    def load(self) -> None:
+    def load(self, setup: EngineSetup) -> None:
         random = np.random.Generator(np.random.PCG64(1))
         coarse = random.integers(0, 255, (90, 160, 3), np.uint8).repeat(8, 0).repeat(8, 1)
         grain = random.integers(0, 24, coarse.shape, np.uint8)
