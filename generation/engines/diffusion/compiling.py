@@ -1,8 +1,8 @@
 """The repeated blocks of denoisers, compiled: one block is, and all others that are alike run the same code.
 
 What was compiled is kept in a folder, so that a restarted worker only has to read it. Nothing is compiled on the
-CPU, nor where blocks come and go (`streams_blocks`) or cast their weights layer by layer: there Python runs between
-any two layers, and there would be little left to compile.
+CPU, nor where blocks come and go (`streams_blocks`) or cast their weights layer by layer: there Python runs
+between any two layers, and there would be little left to compile.
 """
 
 from __future__ import annotations
@@ -56,6 +56,11 @@ def compile_blocks(denoisers: Iterable[torch.nn.Module]) -> None:
         for _, block in repeated_blocks(denoiser):
             # `forward`, and not the module: hooks that a step cache puts around it later stay outside.
             block.forward = torch.compile(block.forward)
+
+
+def forget() -> None:
+    """Let go of compiled code, and of what it holds on to. What is kept on the disk stays there."""
+    torch._dynamo.reset()
 
 
 def is_compiled(part: Any) -> bool:

@@ -49,6 +49,8 @@ class DiffusionEngine(ABC):
     """
 
     pipe: Any = None
+    kernels: attention.Attention | None = None
+    """Of attention: chosen once, when the weights are first loaded."""
     name: ClassVar[str]
     version: ClassVar[str]
     """Goes up whenever the same request would give other frames."""
@@ -109,6 +111,7 @@ class DiffusionEngine(ABC):
         self.setup = setup
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._words = EncodedPrompts()
+        self.kernels = None
         self._load_under(setup.memory_plan)
 
     def warm_up(self) -> None:
@@ -137,11 +140,8 @@ class DiffusionEngine(ABC):
 
     def unload(self) -> None:
         """Let go of the pipeline."""
-        self.pipe = None
+        self._let_go()
         self._words.clear()
-        gc.collect()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
 
     # --- One request ----------------------------------------------------------------------------------------
 
@@ -175,7 +175,8 @@ class DiffusionEngine(ABC):
             begin_at,
             cache,
         )
-        with torch.inference_mode(), denoising.watched(), self.attention.preferred():
+        kernels = self.kernels or attention.Attention()
+        with torch.inference_mode(), denoising.watched(), kernels.preferred():
             output = self.pipe(**words, **self.arguments(request, pictures), generator=generator, output_type="pt")
 
         # 4. Frames.
@@ -212,20 +213,26 @@ class DiffusionEngine(ABC):
 
     def _load_under(self, plan: str) -> None:
         """Bring the pipeline up under a plan, after letting go of one that is there."""
-        self.pipe = None
-        gc.collect()
+        self._let_go()
         self.pipe = self.load_pipeline(self.setup)
         arrangement = memory.plan_called(plan)
         denoisers = denoisers_of(self.pipe)
-        # While the GPU is still empty.
-        self.attention = attention.choose(self.device, denoisers[0], self.setup.options.get("attention", ""))
+        if self.kernels is None:  # while the GPU is still empty
+            self.kernels = attention.choose(self.device, denoisers[0], self.setup.options.get("attention", ""))
         self.quantised = memory.arrange(self.pipe, arrangement, self.device)
-        self.attention_used = self.attention.apply(denoisers)
+        self.attention_used = self.kernels.apply(denoisers)
         # Last: what is changed in a compiled block has it compiled anew.
         self.compiled = self._compiles(arrangement) and compiling.can_compile(self.device)
         if self.compiled:
             compiling.compile_blocks(denoisers)
         self.memory_plan = plan
+
+    def _let_go(self) -> None:
+        self.pipe = None
+        compiling.forget()
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def _compiles(self, plan: memory.Plan) -> bool:
         """Whether blocks are to be compiled: not where Python has to run between their layers."""
@@ -244,7 +251,7 @@ class DiffusionEngine(ABC):
             "attention": self.attention_used,
             "compiled": self.compiled,
             "setup": {"scheduler": self.setup.scheduler, "shift": self.setup.shift, **options},
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
             "diffusers": diffusers.__version__,
         }
 
