@@ -105,13 +105,18 @@ def on_device(pipe: Any, plan: Plan, device: torch.device) -> Iterator[None]:
 def _lent(part: torch.nn.Module, device: torch.device) -> Iterator[None]:
     """While this is open, the part is on the device. Its weights stay in main memory, too: only the way there
     costs time."""
-    at_home = [(parameter, parameter.data) for parameter in part.parameters()]
+    at_home = [
+        (module._parameters, name, parameter, parameter.data)
+        for module in part.modules()
+        for name, parameter in module._parameters.items()
+        if parameter is not None
+    ]
     try:
         part.to(device)
         yield
     finally:
-        for parameter, weights in at_home:
-            parameter.data = weights
+        for parameters, name, parameter, weights in at_home:
+            parameters[name], parameter.data = parameter, weights
         part.to("cpu")  # its buffers
 
 
