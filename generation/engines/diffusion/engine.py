@@ -21,7 +21,9 @@ from PIL import Image
 from generation.engines import checkpoints as checkpoint_files
 from generation.engines.base import Checkpoints, EngineError, EngineRequest, EngineSetup, FrameSink, OnStep
 from generation.engines.diffusion import memory
+from generation.engines.diffusion.adapters import Adapters
 from generation.engines.diffusion.denoising import Denoising, read_state
+from generation.engines.diffusion.loading import DTYPES
 from generation.engines.diffusion.prompts import EncodedPrompts, Encoding
 from generation.engines.pictures import framed_picture
 
@@ -45,6 +47,8 @@ class DiffusionEngine(ABC):
     """
 
     pipe: Any = None
+    adapters: Any = None
+    """The pipeline's `Adapters`."""
     name: ClassVar[str]
     version: ClassVar[str]
     """Goes up whenever the same request would give other frames."""
@@ -131,7 +135,7 @@ class DiffusionEngine(ABC):
 
     def unload(self) -> None:
         """Let go of the pipeline."""
-        self.pipe = None
+        self.pipe = self.adapters = None
         self._words.clear()
         gc.collect()
         if self.device.type == "cuda":
@@ -147,8 +151,9 @@ class DiffusionEngine(ABC):
         on_step: OnStep,
         checkpoints: Checkpoints,
     ) -> dict[str, Any]:
-        # 1. Where an earlier attempt stopped.
-        facts = checkpoint_files.facts_of(request, self.name, self.version, **self._reckons_by(), **_seen(request))
+        # 1. Adapters; and where an earlier attempt stopped.
+        reckons_by = {**self._reckons_by(), "adapters": self.adapters.use(request.adapters)}
+        facts = checkpoint_files.facts_of(request, self.name, self.version, **reckons_by, **_seen(request))
         begin_at = None
         if request.checkpoint:
             begin_at = read_state(checkpoint_files.read(request.checkpoint, facts), request.checkpoint.step)
@@ -203,11 +208,12 @@ class DiffusionEngine(ABC):
 
     def _load_under(self, plan: str) -> None:
         """Bring the pipeline up under a plan, after letting go of one that is there."""
-        self.pipe = None
+        self.pipe = self.adapters = None
         gc.collect()
         self.pipe = self.load_pipeline(self.setup)
         self.quantised = memory.arrange(self.pipe, memory.plan_called(plan), self.device)
         self.memory_plan = plan
+        self.adapters = Adapters(self.pipe, DTYPES[self.setup.precision], plan)
 
     # --- The recipe -----------------------------------------------------------------------------------------
 
