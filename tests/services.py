@@ -12,10 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.tiny import models_folder
+
 _BASE = Path(__file__).resolve().parents[1]
 os.environ["MUTOSCOPE_VAR"] = str(_BASE / "var" / "test")
 os.environ["MUTOSCOPE_MODE"] = "local"
 os.environ["CATALOG_FOLDERS"] = str(_BASE / "tests" / "catalog")
+os.environ["MODELS_FOLDER"] = str(models_folder(_BASE / "var" / "test"))
+os.environ["OMP_NUM_THREADS"] = "1"  # torch's threads wait by spinning: with several engines, none gets anywhere
 os.environ["HF_HUB_OFFLINE"] = "1"  # weights come from folders; what asks a hub would only wait
 for name in ("DATABASE_URL", "REDIS_URL", "S3_BUCKET", "PUBLIC_URL"):
     os.environ.pop(name, None)

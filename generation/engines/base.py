@@ -161,7 +161,8 @@ class Engine(Protocol):
         give the same frames as without. A checkpoint that it cannot go on from to the same frames (broken, of
         another version, or of a memory plan that reckons otherwise) SHALL be an `EngineError` with the code
         `checkpoint_unreadable`, raised before any frame is written: the caller then asks again without it.
-        Running out of memory SHALL be one with the code `out_of_memory`, or a MemoryError.
+        Running out of memory SHALL be one with the code `out_of_memory`, or a MemoryError; a GPU that does not
+        work any more SHALL be one with the code `gpu_failed`. After either the process is started again.
 
         Raises `EngineError`.
         """

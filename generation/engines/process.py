@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import json
 import logging
 import multiprocessing
 import os
@@ -173,7 +174,8 @@ def _generate(engine: Engine, request: EngineRequest, sink: RingSink, line: _Lin
                 f"the engine was to make {request.frames} frames, but made {sink.written}",
                 "ours",
             )
-        return "done", dict(recipe)
+        # Plain types alone: what a library calls a string may need the whole library where it is unpickled.
+        return "done", json.loads(json.dumps(dict(recipe)))
     except Cancelled:
         return ("cancelled",)
     except Preempted:

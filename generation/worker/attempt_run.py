@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 TAIL = 2.0
 """Seconds from the last step to the published clip, until this worker has measured its own."""
+BROKEN_GPU = frozenset({"out_of_memory", "gpu_failed"})
+"""Codes of engine errors after which the engine's process is not to be trusted."""
 AHEAD = 0.5
 """Seconds before the engine is free, by its own pace, at which the next job may be claimed and prepared."""
 
@@ -131,8 +133,8 @@ class AttemptRun:
             self.station.checkpoints.settle(self.station.drain.deadline)
             self.give_back_drained()
         except EngineError as error:
-            if error.code == "out_of_memory":
-                self.station.engine.kill()  # what it still holds on to is not known; it is started again
+            if error.code in BROKEN_GPU:
+                self.station.engine.kill()  # what state it is in is not known; it is started again
             if self.station.engine.pid is None:
                 self.station.reporter.engine_failed(error.message)
             self._engine_ended()

@@ -57,7 +57,7 @@ def _request(job: Job) -> tuple[object, ...]:
     """Jobs that agree in this must have the same clip, byte for byte, however often they were broken off."""
     picture = job.picture.sha256 if job.picture else ""
     words = job.prompt if job.model != "still" else ""
-    return (job.model, job.mode, picture, words, job.size, job.frames, job.fps, job.steps, job.seed)
+    return (job.model, job.mode, picture, words, job.size, job.frames, job.fps, job.steps, job.seed, job.preset)
 
 
 def _look(story: Story) -> Iterator[str]:

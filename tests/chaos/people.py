@@ -164,11 +164,11 @@ class People:
 
     @staticmethod
     def _tempers(chance: random.Random, jobs: int) -> list[str]:
-        """Each at least once, else as often as `TEMPERS` says; a preview job is called so."""
-        usual = [*TEMPERS, "preview", "preview"]
-        rest = chance.choices(
-            ["preview", *TEMPERS], [0.2, *(0.8 * share for share in TEMPERS.values())], k=max(0, jobs - len(usual))
-        )
+        """Each at least once, else as often as `TEMPERS` says; jobs of other engines are called by their model."""
+        others = {"preview": 0.15, "tiny-ltx": 0.1}
+        usual = [*TEMPERS, *others, *others]
+        shares = [0.75 * share for share in TEMPERS.values()]
+        rest = chance.choices([*others, *TEMPERS], [*others.values(), *shares], k=max(0, jobs - len(usual)))
         found = [*usual, *rest]
         chance.shuffle(found)
         return found
@@ -191,6 +191,16 @@ class People:
                 size="480p-1-1",
                 seconds=1,
                 seed=seed,
+                tier=tier,
+            )
+            return Wish(at, key, number, request, cancel_after, starts_in, ends_in)
+        if temper == "tiny-ltx":
+            request = JobRequest(
+                model="tiny-ltx",
+                picture=self.members[number][1].pk,
+                prompt="a gradient turns",
+                seed=seed,
+                steps=chance.choice([8, 120]),
                 tier=tier,
             )
             return Wish(at, key, number, request, cancel_after, starts_in, ends_in)

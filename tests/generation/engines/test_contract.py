@@ -47,21 +47,21 @@ class Case:
     other_shape: tuple[int, int, int]
 
 
-def preview(folder: Path) -> Case:
+def preview() -> Case:
     """Handheld, so that another seed must give other frames."""
     return Case(PreviewEngine, EngineSetup(), request_for(PHOTOGRAPH, "handheld push in"), (1, 96, 176))
 
 
-def still(folder: Path) -> Case:
+def still() -> Case:
     """As many steps as cancelling and checkpoints need, and fewer than frames."""
     return Case(StillEngine, EngineSetup(), request_for(PHOTOGRAPH, steps=8, memory_plan="full"), (1, 96, 176))
 
 
-def tiny(engine: str, name: str, folder: Path, other_shape: tuple[int, int, int], **wishes: Any) -> Case:
+def tiny(engine: str, name: str, other_shape: tuple[int, int, int], **wishes: Any) -> Case:
     """A family with tiny weights. `engine` is its dotted path: torch is imported where it is needed alone."""
     setup = EngineSetup(
         model=name,
-        weights=weights(name, folder),
+        weights=weights(name),
         memory_plan="full",
         precision="fp32",
         options=wishes.pop("setup_options", {}),
@@ -74,17 +74,16 @@ def tiny(engine: str, name: str, folder: Path, other_shape: tuple[int, int, int]
     return Case(type(make(engine)), setup, request, other_shape)
 
 
-def ltx(folder: Path) -> Case:
+def ltx() -> Case:
     return tiny(
         "generation.engines.ltx:LTXEngine",
         "tiny-ltx",
-        folder,
         (1, 64, 32),
         setup_options={"max_sequence_length": 16},
     )
 
 
-CASES: list[Callable[[Path], Case]] = [preview, still, ltx]
+CASES: list[Callable[[], Case]] = [preview, still, ltx]
 """A new engine joins with a function here."""
 
 
@@ -171,8 +170,8 @@ def go_on(
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda make_case: make_case.__name__)
-def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    made: Case = request.param(tmp_path_factory.mktemp("weights"))
+def case(request: pytest.FixtureRequest) -> Case:
+    made: Case = request.param()
     return made
 
 
