@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
-from generation import control, workers
+from generation import adapter_admin, control, workers  # noqa: F401  (adapter_admin: it registers its page)
 from generation.models import Attempt, Job, JobEvent, Pause, Worker
 from generation.scheduling.lanes import UnknownLane
 from generation.selectors import LaneFacts, lane_facts

@@ -20,7 +20,7 @@ from generation.engines.base import Cancelled, Checkpoint, EngineError, EngineRe
 from generation.engines.frames import FrameRing
 from generation.engines.process import Checkpointing
 from generation.outputs.finish import make_clip
-from generation.worker import checkpoints
+from generation.worker import adapters, checkpoints
 from generation.worker.checkpoints import CheckpointKeeper
 from generation.worker.drain import Drain, Outlook, Wish
 from generation.worker.engine_process import EngineProcess
@@ -266,6 +266,7 @@ def make_request(hold: Hold, folder: Path, memory_plan: str) -> EngineRequest:
         steps=job.steps,
         guidance=job.guidance,
         memory_plan=memory_plan,
+        adapters=adapters.fetch(hold),
     )
 
 

@@ -90,8 +90,8 @@ def _in_peft_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _settings_of(part: str, metadata: dict[str, Any] | None) -> dict[str, Any] | None:
-    found = {name: metadata[f"{part}.{name}"] for name in SETTINGS if f"{part}.{name}" in (metadata or {})}
-    return found or None
+    told = metadata or {}
+    return {name: told[f"{part}.{name}"] for name in SETTINGS if f"{part}.{name}" in told} or None
 
 
 def _layer_of(key: str) -> str:

@@ -16,14 +16,14 @@ from typing import Any, TypeAlias
 
 import torch
 
-from generation.engines.base import AdapterUse, EngineError
+from generation.engines.base import KEPT_ADAPTERS_MIB, AdapterUse, EngineError
 from generation.engines.diffusion.adapter_files import Factors, digest_of, read_factors
 from generation.engines.diffusion.memory import plan_called
 
 log = logging.getLogger(__name__)
 
-KEPT_BYTES = 3 * 2**30
-"""Layers that are kept in main memory for when they are used again: a pair for Wan 2.2 has 2.3 GiB."""
+KEPT_BYTES = KEPT_ADAPTERS_MIB * 2**20
+"""Layers that are kept in main memory for when they are used again: a pair for Wan 2.2 has 1.2 GiB in bf16."""
 LEAST_RANK = 16
 """Compiled blocks take ranks of this and its doubles: to them, adapters of ranks 20 and 32 are alike."""
 

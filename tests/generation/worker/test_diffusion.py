@@ -62,9 +62,7 @@ def test_from_the_api_to_an_mp4(api: APIClient, picture: Asset, manage: RunManag
     assert (attempt.memory_plan, attempt.precision, attempt.steps) == ("full", "fp32", 8)
 
 
-def test_a_job_that_needs_a_lighter_memory_plan_gets_it(
-    access: Access, picture: Asset, manage: RunManage
-) -> None:
+def test_a_job_that_needs_a_lighter_memory_plan_gets_it(access: Access, picture: Asset, manage: RunManage) -> None:
     lighter, usual = (submit(access, picture, seed=5) for _ in range(2))
     Job.objects.filter(pk=lighter.pk).update(memory_plan="offload")  # as after running out of memory
     with manage("worker", "--model", "tiny-ltx"):
