@@ -46,7 +46,7 @@ def models_with_adapters() -> list[tuple[str, str]]:
 
 
 def check(adapter: Adapter) -> list[LoraFacts]:
-    """What its uploaded files are, none where it comes from a hub. Raises `UnfitAdapter`, of the field at fault."""
+    """What its uploaded files are, none of a hub. Raises `UnfitAdapter` with the field at fault."""
     unknown = sorted(set(adapter.models_allowed) - {slug for slug, _ in models_with_adapters()})
     if unknown or not adapter.models_allowed:
         there = ", ".join(slug for slug, _ in models_with_adapters()) or "none"
