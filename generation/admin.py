@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import F, Model, QuerySet
@@ -12,14 +13,18 @@ from django.template.response import TemplateResponse
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
-from generation import adapter_admin, control, workers  # noqa: F401  (adapter_admin: it registers its page)
-from generation.models import Attempt, Job, JobEvent, Pause, Worker
+from generation import adapter_admin, catalog, control, licences, workers  # noqa: F401  (the first: its page)
+from generation.catalog import territories
+from generation.models import Attempt, Job, JobEvent, LicenceAcceptance, Pause, Worker
 from generation.scheduling.lanes import UnknownLane
 from generation.selectors import LaneFacts, lane_facts
 from mutoscope.ages import ago
+from mutoscope.errors import Refusal
 
 FRONT = 100
 """The priority that an operator's "send to the front" gives."""
+LICENCES_SHOWN = 50
+"""Withdrawn acceptances on the page of licences, the newest first."""
 
 
 class _ReadOnly:
@@ -121,6 +126,9 @@ class LaneAdmin(ModelAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False  # `control.resume` does it, and wakes the workers
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if request.method == "POST":
             return self._pause_or_resume(request)
@@ -146,7 +154,7 @@ class LaneAdmin(ModelAdmin):
                 reason = request.POST.get("reason", "")[: Pause._meta.get_field("reason").max_length]
                 control.pause(scope, reason=reason, by=request.user)  # type: ignore[arg-type]  # staff are users
                 messages.success(request, f"{scope} is paused: jobs under way go on, the others wait")
-        except UnknownLane as error:
+        except (UnknownLane, Refusal) as error:
             messages.error(request, str(error))
         return redirect("admin:generation_pause_changelist")
 
@@ -248,3 +256,65 @@ class WorkerAdmin(_ReadOnly, ModelAdmin):
     @admin.display(description="seen", ordering="seen_at")
     def seen_ago(self, worker: Any) -> str:
         return ago(worker._seen_ago)
+
+
+class AcceptForm(forms.Form):
+    """An operator's acceptance of a licence, as it was shown."""
+
+    model = forms.CharField()
+    version = forms.CharField(required=False)
+    territory = forms.ChoiceField(
+        choices=territories.by_name,
+        error_messages={"required": "Choose the country where you operate."},
+    )
+    agree = forms.BooleanField(error_messages={"required": "Tick that you have read and accept the licence."})
+
+    def clean(self) -> dict[str, Any]:
+        """The licence may have changed since the page was made."""
+        model = catalog.models().get(self.cleaned_data.get("model", ""))
+        if model is None or model.licence.version != self.cleaned_data.get("version"):
+            raise forms.ValidationError("The licence has changed since this page was shown; read it again.")
+        return self.cleaned_data
+
+
+@admin.register(LicenceAcceptance)
+class LicenceAdmin(_ReadOnly, ModelAdmin):
+    """The licences that must be accepted: how each stands, accepting and withdrawing, and what was done before."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if request.method == "POST":
+            return self._accept_or_withdraw(request)
+        bound = [model for model in catalog.models().values() if model.licence.must_accept]
+        standing, states = licences.acceptances(bound), licences.states(bound)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Licences",
+            "licences": [(model, states[model.slug], standing.get(model.slug)) for model in bound],
+            "earlier": LicenceAcceptance.objects.exclude(withdrawn_at=None)[:LICENCES_SHOWN],
+            "countries": territories.by_name(),
+            "may_change": self._may_change(request),
+        }
+        return TemplateResponse(request, "admin/licences.html", context)
+
+    def _may_change(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("generation.change_licenceacceptance"))
+
+    def _accept_or_withdraw(self, request: HttpRequest) -> HttpResponse:
+        if not self._may_change(request):
+            raise PermissionDenied
+        model = catalog.models().get(request.POST.get("model", ""))
+        form = AcceptForm(request.POST)
+        user: Any = request.user  # staff are users
+        try:
+            if model and "withdraw" in request.POST:
+                licences.withdraw(model, user)
+                messages.success(request, f"{model.name} takes no more jobs, and those that wait are paused")
+            elif model and form.is_valid():
+                licences.accept(model, form.cleaned_data["territory"], user)
+                messages.success(request, f"{model.name} may run")
+            else:
+                for sentences in form.errors.values():
+                    messages.error(request, " ".join(map(str, sentences)))
+        except Refusal as refusal:
+            messages.error(request, refusal.message)
+        return redirect("admin:generation_licenceacceptance_changelist")

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from generation import catalog, recovery
+from generation import catalog, licences, recovery
 from generation.models import Job, Pause
 from generation.scheduling import flows
 from generation.scheduling.lanes import UnknownLane, every_lane
@@ -30,7 +30,14 @@ def pause(scope: str, *, reason: str = "", by: User | None = None) -> bool:
 
 
 def resume(scope: str) -> bool:
-    """Let jobs of the scope be claimed again, at once. Returns whether this call resumed it."""
+    """Let jobs of the scope be claimed again, at once. Returns whether this call resumed it.
+
+    Raises `LicenceRefusal` for a model whose licence keeps it from running.
+    """
+    model = catalog.models().get(scope)
+    refusal = licences.refusal(model) if model else ""
+    if refusal:
+        raise licences.LicenceRefusal(refusal, code="licence_not_accepted")
     deleted, _ = Pause.objects.filter(scope=scope).delete()
     if deleted:
         recovery.reissue_tickets()

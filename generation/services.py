@@ -17,7 +17,7 @@ from assets.models import Asset
 from assets.selectors import asset_of
 from billing.models import Plan
 from billing.selectors import plan_of
-from generation import catalog, transitions
+from generation import catalog, licences, transitions
 from generation.catalog.schema import Mode, Model, Size
 from generation.errors import AlreadyEnded, IdempotencyMismatch, InvalidJob, LimitReached
 from generation.forecast.pace import expected_ms
@@ -135,6 +135,9 @@ def _fill_in(access: Access, plan: Plan, request: JobRequest) -> Job:
     model = catalog.models().get(request.model)
     if model is None:
         raise InvalidJob(_one_of("model", catalog.models(), request.model), field="model")
+    refusal = licences.refusal(model)
+    if refusal:
+        raise InvalidJob(refusal, field="model", code="licence_not_accepted")
     mode = request.mode or model.modes[0]
     if mode not in model.modes:
         raise InvalidJob(_one_of("mode", model.modes, mode), field="mode")

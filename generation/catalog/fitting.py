@@ -43,6 +43,11 @@ def plan_for(model: Model, vram_mib: int | None) -> str:
     return plans[-1]
 
 
+def holds(model: Model, plan: str, vram_mib: int | None) -> bool:
+    """Whether the model's default size fits so much memory under a plan; where nobody can tell, it does."""
+    return vram_mib is None or not plan or _fits(model, plan, model.default_size, vram_mib / 1024 - SPARE_GIB)
+
+
 def _fits(model: Model, plan: str, size: str, room: float) -> bool:
     needed = model.needs(plan, size)
     return needed is not None and needed <= room

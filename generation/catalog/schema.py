@@ -11,8 +11,9 @@ from fractions import Fraction
 from math import ceil
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from generation.catalog import territories
 from mutoscope.tables import Table
 
 Positive = Annotated[int, Field(gt=0)]
@@ -21,6 +22,16 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,39}$")]
 PlanName = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,20}$")]
 Revision = Annotated[str, Field(pattern=r"^([0-9a-f]{40})?$")]
 """A commit of a hub's repository. Empty: `manage.py models pull` pins the newest, and keeps to it."""
+
+
+def _known(code: str) -> str:
+    if code not in territories.NAMES and code not in territories.GROUPS:
+        raise ValueError("must be a country of ISO 3166-1 (the United Kingdom is GB), or EU for all of the Union")
+    return code
+
+
+Territory = Annotated[str, Field(pattern=r"^[A-Z]{2}$"), AfterValidator(_known)]
+"""A country's ISO 3166-1 alpha-2 code; or EU, which stands for every country of the European Union."""
 
 
 class Mode(StrEnum):
@@ -205,14 +216,21 @@ class Weights(Table):
 class Licence(Table):
     """Under which conditions the model may be used."""
 
-    name: Annotated[str, Field(min_length=1)]
-    version: str = ""
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    version: Annotated[str, Field(max_length=40)] = ""
+    """A number or a date: a new one asks operators who have to accept it to do so anew."""
     url: str = ""
     commercial_use: bool
     conditions: str = ""
     """What an operator has to know before accepting, in a few sentences."""
     must_accept: bool = False
-    excluded_territories: list[Annotated[str, Field(pattern=r"^[A-Z]{2}$")]] = []
+    """The model runs only while an operator's acceptance stands: see `generation.licences`."""
+    excluded_territories: list[Territory] = []
+    """Where the licence does not hold: nobody who operates there can accept it."""
+
+    def excludes(self, country: str) -> bool:
+        """Whether the licence does not hold in the country (ISO 3166-1 alpha-2)."""
+        return country in territories.expanded(self.excluded_territories)
 
 
 class Speed(Table):

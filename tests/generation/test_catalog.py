@@ -62,6 +62,8 @@ BROKEN = [
     ("credits_per_second = 0", "credits_per_second = 0\nin = 'EUR'", "price.in", "not permitted", "EUR"),
     ("commercial_use = true", "commercial_use = true\nexcluded_territories = ['Spain']",
      "licence.excluded_territories.0", "pattern", "Spain"),
+    ("commercial_use = true", "commercial_use = true\nexcluded_territories = ['EU', 'UK']",
+     "licence.excluded_territories.1", "the United Kingdom is GB", "UK"),
     ("diffusion = false", "diffusion = true", "the whole file", "needs weights, memory", ""),
     ("[price]\ncredits_per_second = 0", "", "price", "required", ""),
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from generation import control
 from generation.scheduling.lanes import UnknownLane
 from generation.selectors import LaneFacts, lane_facts
+from mutoscope.errors import Refusal
 
 
 class Command(BaseCommand):
@@ -39,7 +40,7 @@ class Command(BaseCommand):
                 self.stdout.write(json.dumps([fact.as_json() for fact in lane_facts()], indent=2))
             else:
                 self._table(lane_facts())
-        except UnknownLane as error:
+        except (UnknownLane, Refusal) as error:
             raise CommandError(str(error)) from error
 
     def _table(self, facts: list[LaneFacts]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from billing.tiers import Tier
-from generation import workers
+from generation import catalog, licences, workers
 from generation.catalog import CatalogError
 from generation.catalog.fitting import UnknownPlan
 from generation.engines.base import EngineError
@@ -66,6 +66,9 @@ def _identity(model: str, lanes: str, gpu: str, *, is_spot: bool, name: str, pla
         )
     try:
         served = lanes_of(model, [lane.strip() for lane in lanes.split(",")])
+        refusal = licences.refusal(catalog.models()[model])
+        if refusal:
+            raise CommandError(refusal)
         card = gpus.find(gpu) if gpu else None
         who = identity.of_this_process(served, gpu=card, is_spot=is_spot, name=name, plan=plan)
         workers.check_name(who.name, who.host)
