@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.forms.models import construct_instance
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
-from unfold.widgets import UnfoldAdminCheckboxSelectMultiple
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from generation import adapter_registry
 from generation.models import Adapter
@@ -23,7 +23,7 @@ class AdapterForm(forms.ModelForm):  # type: ignore[type-arg]  # at run time it 
     models_allowed = forms.MultipleChoiceField(
         label="models",
         choices=adapter_registry.models_with_adapters,
-        widget=UnfoldAdminCheckboxSelectMultiple,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="The models that it was made for. Others have other layers, and their jobs would fail.",
     )
 
@@ -92,7 +92,7 @@ class AdapterAdmin(ModelAdmin):
             deleted,
             counts,
             perms_needed,
-            [*protected, *(f"{jobs} jobs that have not ended use {name}" for name, jobs in busy if jobs)],
+            [*protected, *(f"jobs that have not ended and use {name}: {jobs}" for name, jobs in busy if jobs)],
         )
 
     def delete_model(self, request: HttpRequest, obj: Adapter) -> None:

@@ -148,7 +148,7 @@ def remove(adapter: Adapter) -> None:
     jobs = in_use(adapter.pk)
     if jobs:
         raise AdapterInUse(
-            f"the adapter {adapter.pk} cannot be removed yet: {jobs} jobs that have not ended name it; "
+            f"the adapter {adapter.pk} cannot be removed yet: jobs that have not ended name it ({jobs}); "
             "disable it, so that no more of them come"
         )
     with transaction.atomic():

@@ -39,7 +39,8 @@ class LoraFacts:
 
     def __str__(self) -> str:
         ranks = f"rank {self.ranks[0]}" if len(self.ranks) == 1 else f"ranks {self.ranks[0]} to {self.ranks[-1]}"
-        return f"{self.layers} layers, {ranks}, {' and '.join(self.types)}"
+        layers = "1 layer" if self.layers == 1 else f"{self.layers} layers"
+        return f"{layers}, {ranks}, {' and '.join(self.types)}"
 
 
 def inspect(source: BinaryIO, size: int) -> LoraFacts:
