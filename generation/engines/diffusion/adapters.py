@@ -43,6 +43,10 @@ class Adapters:
         # Blocks that come and go hold on to the layers that they were set up with; diffusers sets them up anew
         # when an adapter is loaded, but not when layers are put back.
         self._keeps = not plan_called(memory_plan).streams_blocks
+        for part in _parts(pipe).values():
+            part.requires_grad_(
+                False
+            )  # peft does it with the first adapter, and compiled code would not fit any more
         self._key: Key = ()
         self._layers: Layers = {}
         self._kept: OrderedDict[Key, Layers] = OrderedDict()
@@ -209,7 +213,8 @@ def _bytes_of(layers: Layers) -> int:
 
 
 def _is_compiled(part: torch.nn.Module) -> bool:
-    return any(module._compiled_call_impl is not None for module in part.modules())
+    """Whether a block's `forward` has been compiled."""
+    return any(hasattr(vars(module).get("forward"), "get_compiler_config") for module in part.modules())
 
 
 def _spare_compiling(part: torch.nn.Module, layers: Iterable[Any]) -> None:
@@ -220,7 +225,8 @@ def _spare_compiling(part: torch.nn.Module, layers: Iterable[Any]) -> None:
     """
     from peft.utils.hotswap import prepare_model_for_compiled_hotswap  # see `_injected`
 
+    highest = max(max(layer.r.values()) for layer in layers)
     rank = LEAST_RANK
-    while rank < max(max(layer.r.values()) for layer in layers):
+    while rank < highest:
         rank *= 2
     prepare_model_for_compiled_hotswap(part, target_rank=rank, check_compiled="ignore")
