@@ -26,10 +26,10 @@ REQUEST = EngineRequest(
 Uses = Callable[..., EngineRequest]
 
 
-def setup(folder: Path, **changes: Any) -> EngineSetup:
+def setup(**changes: Any) -> EngineSetup:
     usual = EngineSetup(
         model="tiny-ltx",
-        weights=weights("tiny-ltx", folder),
+        weights=weights("tiny-ltx"),
         memory_plan="full",
         precision="fp32",
         options={"max_sequence_length": 16},
@@ -41,7 +41,7 @@ def setup(folder: Path, **changes: Any) -> EngineSetup:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights, and two adapters for them: `a` of rank 4, `b` of rank 8 for other layers, too."""
     folder = tmp_path_factory.mktemp("adapters")
-    pipe = LTXConditionPipeline.from_pretrained(weights("tiny-ltx", folder))
+    pipe = LTXConditionPipeline.from_pretrained(weights("tiny-ltx"))
     lora.write(folder / "a.safetensors", lora.factors(pipe.transformer, 1))
     other_layers = lora.factors(pipe.transformer, 2, rank=8, layers=("to_q", "to_v", "proj"))
     lora.write(folder / "b.safetensors", other_layers)
@@ -49,10 +49,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def engine(folder: Path) -> Iterator[LTXEngine]:
+def engine() -> Iterator[LTXEngine]:
     """The engine, once for all tests: each must leave it ready for the next."""
     engine = LTXEngine()
-    engine.load(setup(folder))
+    engine.load(setup())
     yield engine
     engine.unload()
 
@@ -139,9 +139,7 @@ def test_a_file_is_read_once_for_many_changes(
         run(engine, request)
 
 
-def test_layers_that_are_kept_are_bounded(
-    engine: LTXEngine, folder: Path, using: Uses, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_layers_that_are_kept_are_bounded(engine: LTXEngine, using: Uses, monkeypatch: pytest.MonkeyPatch) -> None:
     again = run(engine, using(a=1.0))
     monkeypatch.setattr(adapters, "KEPT_BYTES", 0)
     run(engine, REQUEST)
@@ -160,9 +158,9 @@ def test_a_changed_file_is_another_adapter(engine: LTXEngine, folder: Path, tmp_
 
 
 @pytest.mark.parametrize(("plan", "precision"), [("fp8", "fp8"), ("offload", "fp32"), ("tiled", "bf16")])
-def test_every_memory_plan_takes_adapters(folder: Path, using: Uses, plan: str, precision: str) -> None:
+def test_every_memory_plan_takes_adapters(using: Uses, plan: str, precision: str) -> None:
     engine = LTXEngine()
-    engine.load(setup(folder, memory_plan=plan, precision=precision))
+    engine.load(setup(memory_plan=plan, precision=precision))
     plain = run(engine, REQUEST)
     acting = run(engine, using(a=0.7))
     other = run(engine, using(b=0.7))
@@ -173,21 +171,21 @@ def test_every_memory_plan_takes_adapters(folder: Path, using: Uses, plan: str, 
     engine.unload()
 
 
-def test_offloaded_blocks_make_the_frames_of_the_full_plan(engine: LTXEngine, folder: Path, using: Uses) -> None:
+def test_offloaded_blocks_make_the_frames_of_the_full_plan(engine: LTXEngine, using: Uses) -> None:
     full = run(engine, using(a=0.7, b=0.3))
     offloaded = LTXEngine()
-    offloaded.load(setup(folder, memory_plan="offload"))
+    offloaded.load(setup(memory_plan="offload"))
     assert alike(run(offloaded, using(a=0.7, b=0.3)), full)
     offloaded.unload()
 
 
-def test_eight_bit_weights_do_not_cost_the_adapter_its_precision(folder: Path, using: Uses) -> None:
+def test_eight_bit_weights_do_not_cost_the_adapter_its_precision(using: Uses) -> None:
     engine = LTXEngine()
-    engine.load(setup(folder, memory_plan="fp8", precision="fp8"))
+    engine.load(setup(memory_plan="fp8", precision="fp8"))
     engine.adapters.use(using(a=1.0).adapters)
     held = {name: weight for name, weight in engine.pipe.transformer.named_parameters() if ".lora_" in name}
     assert {weight.dtype for weight in held.values()} == {torch.bfloat16}
-    asked = lora.factors(LTXConditionPipeline.from_pretrained(weights("tiny-ltx", folder)).transformer, 1)
+    asked = lora.factors(LTXConditionPipeline.from_pretrained(weights("tiny-ltx")).transformer, 1)
     for name, tensor in asked.items():
         assert torch.equal(held[name.replace(".weight", ".adapter_0.weight")], tensor.to(torch.bfloat16))
     engine.unload()
@@ -197,9 +195,9 @@ def test_eight_bit_weights_do_not_cost_the_adapter_its_precision(folder: Path, u
 
 
 @pytest.fixture(scope="module")
-def own(folder: Path) -> dict[str, torch.Tensor]:
+def own() -> dict[str, torch.Tensor]:
     """The factors in the file `a`."""
-    return lora.factors(LTXConditionPipeline.from_pretrained(weights("tiny-ltx", folder)).transformer, 1)
+    return lora.factors(LTXConditionPipeline.from_pretrained(weights("tiny-ltx")).transformer, 1)
 
 
 def test_the_authors_own_names_are_understood(
