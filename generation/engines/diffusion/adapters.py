@@ -43,10 +43,9 @@ class Adapters:
         # Blocks that come and go hold on to the layers that they were set up with; diffusers sets them up anew
         # when an adapter is loaded, but not when layers are put back.
         self._keeps = not plan_called(memory_plan).streams_blocks
+        # peft does it with the first adapter, and what was compiled before would not fit any more.
         for part in _parts(pipe).values():
-            part.requires_grad_(
-                False
-            )  # peft does it with the first adapter, and compiled code would not fit any more
+            part.requires_grad_(False)
         self._key: Key = ()
         self._layers: Layers = {}
         self._kept: OrderedDict[Key, Layers] = OrderedDict()
