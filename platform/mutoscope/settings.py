@@ -256,6 +256,8 @@ SPECTACULAR_SETTINGS = {
 
 CATALOG_FOLDERS = env.list("CATALOG_FOLDERS", default=[])
 """Folders with catalog files of the operator's own models, beside the shipped ones."""
+OFFERED_MODELS = env.list("OFFERED_MODELS", default=[])
+"""Models that jobs are taken for although no worker has served them yet: for fleets that start from none."""
 MODELS_FOLDER = env.str("MODELS_FOLDER", default=str(VAR_DIR / "models"))
 """Where `manage.py models pull` puts weights and workers find them; machines of a fleet may share it."""
 ENGINE_CACHE = env.str("ENGINE_CACHE", default=str(VAR_DIR / "engine-cache"))

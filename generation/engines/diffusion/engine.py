@@ -80,6 +80,10 @@ class DiffusionEngine(ABC):
     def arguments(self, request: EngineRequest, pictures: Pictures) -> dict[str, Any]:
         """All other arguments of the pipeline's call, but for `generator` and `output_type`."""
 
+    def pipeline_for(self, request: EngineRequest) -> Any:
+        """What serves the request: `pipe`, or another pipeline made of its parts (see `memory.pin_device`)."""
+        return self.pipe
+
     def words_key(self, request: EngineRequest) -> tuple[Any, ...]:
         """What the encoding depends on."""
         return request.prompt, request.negative_prompt, self.guides(request)
@@ -164,9 +168,10 @@ class DiffusionEngine(ABC):
         words = self._words.get(self.words_key(request), partial(self._encode, request, pictures), self.device)
 
         # 3. The denoising loop, and the decoder behind it. The noise is the CPU's: the same on every GPU.
+        pipe = self.pipeline_for(request)
         generator = torch.Generator("cpu").manual_seed(request.seed)
         denoising = Denoising(
-            self.pipe,
+            pipe,
             generator,
             on_step,
             checkpoints,
@@ -176,7 +181,7 @@ class DiffusionEngine(ABC):
         )
         kernels = self.kernels or attention.Attention()
         with torch.inference_mode(), denoising.watched(), kernels.preferred():
-            output = self.pipe(**words, **self.arguments(request, pictures), generator=generator, output_type="pt")
+            output = pipe(**words, **self.arguments(request, pictures), generator=generator, output_type="pt")
 
         # 4. Frames.
         self.hand_over_sound(output, sink)

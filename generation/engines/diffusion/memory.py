@@ -82,7 +82,7 @@ def arrange(pipe: Any, plan: Plan, device: torch.device) -> str:
             part.to(device)
     if plan.decodes_in_tiles and hasattr(pipe.vae, "tile_sample_min_height"):
         pipe.vae.enable_tiling()
-    _pin_device(pipe, device)
+    pin_device(pipe, device)
     return quantised
 
 
@@ -156,7 +156,7 @@ def _free_main_memory() -> int:
     return free if limit == "max" else min(free, max(0, int(limit) - int(used)))
 
 
-def _pin_device(pipe: Any, device: torch.device) -> None:
+def pin_device(pipe: Any, device: torch.device) -> None:
     """Have the pipeline make its latents on the device: left alone it asks whichever part comes first."""
     kind = type(pipe)
     pipe.__class__ = type(kind.__name__, (kind,), {"_execution_device": device, "__module__": kind.__module__})

@@ -5,15 +5,18 @@ A new engine joins with a function in `CASES`.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import multiprocessing
 import pickle
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -54,7 +57,12 @@ def preview() -> Case:
 
 def still() -> Case:
     """As many steps as cancelling and checkpoints need, and fewer than frames."""
-    return Case(StillEngine, EngineSetup(), request_for(PHOTOGRAPH, steps=8, memory_plan="full"), (1, 96, 176))
+    request = request_for(PHOTOGRAPH, "with sound", steps=8, memory_plan="full")
+    return Case(StillEngine, EngineSetup(), request, (1, 96, 176))
+
+
+SHORT = {"max_sequence_length": 16}
+"""Tokens: text encoders need not read hundreds."""
 
 
 def tiny(engine: str, name: str, other_shape: tuple[int, int, int], **wishes: Any) -> Case:
@@ -64,7 +72,7 @@ def tiny(engine: str, name: str, other_shape: tuple[int, int, int], **wishes: An
         weights=weights(name),
         memory_plan="full",
         precision="fp32",
-        options=wishes.pop("setup_options", {}),
+        options=wishes.pop("setup_options", SHORT),
     )
     usual: dict[str, Any] = {
         "mode": "i2v", "prompt": "a cat turns its head", "negative_prompt": "blurry", "width": 32, "height": 32,
@@ -75,15 +83,107 @@ def tiny(engine: str, name: str, other_shape: tuple[int, int, int], **wishes: An
 
 
 def ltx() -> Case:
-    return tiny(
-        "generation.engines.ltx:LTXEngine",
-        "tiny-ltx",
-        (1, 64, 32),
-        setup_options={"max_sequence_length": 16},
-    )
+    return tiny("generation.engines.ltx:LTXEngine", "tiny-ltx", (1, 64, 32))
 
 
-CASES: list[Callable[[], Case]] = [preview, still, ltx]
+WAN = "generation.engines.wan:WanEngine"
+
+
+def wan_i2v() -> Case:
+    """Two experts: at eight steps each has some."""
+    return tiny(WAN, "tiny-wan-i2v", (1, 48, 16), setup_options=SHORT | {"guidance_2": 2.0})
+
+
+def wan_flf2v() -> Case:
+    return tiny(WAN, "tiny-wan-i2v", (5, 48, 16), mode="flf2v", last_image=PHOTOGRAPH)
+
+
+def wan_t2v() -> Case:
+    return tiny(WAN, "tiny-wan-t2v", (1, 48, 16), mode="t2v", image=None)
+
+
+def wan_ti2v() -> Case:
+    """A given frame is a latent that is not denoised; with one latent frame there would be nothing else."""
+    return tiny(WAN, "tiny-wan-ti2v", (5, 64, 32), frames=17)
+
+
+COGVIDEOX = "generation.engines.cogvideox:CogVideoXEngine"
+
+
+def cogvideox_i2v() -> Case:
+    """Learned positions: no other size."""
+    return tiny(COGVIDEOX, "tiny-cogvideox-i2v", (1, 32, 32))
+
+
+def cogvideox_t2v() -> Case:
+    return tiny(COGVIDEOX, "tiny-cogvideox-t2v", (1, 48, 16), mode="t2v", image=None)
+
+
+def cogvideox15_i2v() -> Case:
+    return tiny(COGVIDEOX, "tiny-cogvideox15-i2v", (1, 48, 16))
+
+
+def svd() -> Case:
+    return tiny("generation.engines.svd:SVDEngine", "tiny-svd", (3, 32, 16), frames=4, width=16, height=16)
+
+
+HUNYUAN = "generation.engines.hunyuan:HunyuanVideoEngine"
+HUNYUAN15 = "generation.engines.hunyuan15:HunyuanVideo15Engine"
+
+
+def hunyuan_token_replace() -> Case:
+    """Guidance is embedded. A clip of a single frame would be the picture itself."""
+    return tiny(HUNYUAN, "tiny-hunyuan-i2v", (5, 64, 32), guidance=6.0)
+
+
+def hunyuan_latent_concat() -> Case:
+    return tiny(HUNYUAN, "tiny-hunyuan-i2v-33ch", (1, 64, 32))
+
+
+def hunyuan_t2v() -> Case:
+    """Guided twice: embedded, and by a forward for the negative prompt."""
+    wishes: dict[str, Any] = {"mode": "t2v", "image": None, "setup_options": {"true_cfg_scale": 2.0}}
+    return tiny(HUNYUAN, "tiny-hunyuan-t2v", (1, 64, 32), **wishes)
+
+
+def hunyuan15_i2v() -> Case:
+    return tiny(HUNYUAN15, "tiny-hunyuan15-i2v", (1, 64, 48))
+
+
+def hunyuan15_t2v() -> Case:
+    return tiny(HUNYUAN15, "tiny-hunyuan15-t2v", (1, 64, 48), mode="t2v", image=None)
+
+
+LTX2 = "generation.engines.ltx2:LTX2Engine"
+ALL_GUIDANCES = {"max_sequence_length": 16, "spatio_temporal_guidance_blocks": [1]}
+"""The pipeline's own: each step is three forwards, in batches of different sizes."""
+
+
+def ltx2_i2v() -> Case:
+    return tiny(LTX2, "tiny-ltx2", (1, 64, 32), setup_options=ALL_GUIDANCES)
+
+
+def ltx2_t2v() -> Case:
+    return tiny(LTX2, "tiny-ltx2", (1, 64, 32), mode="t2v", image=None, setup_options=ALL_GUIDANCES)
+
+
+def ltx2_flf2v() -> Case:
+    """On the fixed schedule of distilled weights, without any guidance."""
+    fixed = {
+        "max_sequence_length": 16,
+        "sigmas": [1.0, 0.99375, 0.9875, 0.98125, 0.975, 0.909375, 0.725, 0.421875],
+        **{f"{name}_scale": 1.0 for name in ("audio_guidance", "modality", "audio_modality")},
+        **{f"{name}_scale": 0.0 for name in ("stg", "audio_stg")},
+    }
+    wishes: dict[str, Any] = {"mode": "flf2v", "last_image": PHOTOGRAPH, "guidance": 1.0, "setup_options": fixed}
+    return tiny(LTX2, "tiny-ltx2", (17, 64, 32), **wishes)
+
+
+CASES: list[Callable[[], Case]] = [
+    preview, still, ltx, wan_i2v, wan_flf2v, wan_t2v, wan_ti2v, cogvideox_i2v, cogvideox_t2v, cogvideox15_i2v, svd,
+    hunyuan_token_replace, hunyuan_latent_concat, hunyuan_t2v, hunyuan15_i2v, hunyuan15_t2v, ltx2_i2v, ltx2_t2v,
+    ltx2_flf2v,
+]  # fmt: skip
 """A new engine joins with a function here."""
 
 
@@ -105,6 +205,7 @@ class Recorder:
     steps: list[tuple[int, int]] = field(default_factory=list)
     asked_at: list[int] = field(default_factory=list)
     kept: Checkpoint | None = None
+    heard: list[tuple[np.ndarray, int]] = field(default_factory=list)
 
     def write(self, frame: Picture) -> None:
         """Copy the frame, as sinks do, having looked whether it is what was asked for."""
@@ -116,10 +217,13 @@ class Recorder:
         self.frames.append(frame.copy())
 
     def sound(self, samples: np.ndarray, rate: int) -> None:
-        """Look whether it is sound."""
+        """Look whether it is sound, in time for the clip, and as long."""
         assert samples.dtype == np.int16
         assert samples.ndim == 2
-        assert rate > 0
+        assert len(samples) / rate == pytest.approx(self.request.frames / self.request.fps, abs=0.1)
+        assert len(self.frames) < self.request.frames
+        assert self.heard == []
+        self.heard.append((samples.copy(), rate))
 
     def on_step(self, done: int, total: int) -> None:
         """Note the step."""
@@ -152,21 +256,28 @@ def run(engine: Engine, request: EngineRequest) -> list[Picture]:
     return recorder.frames
 
 
-def digest(frames: list[Picture]) -> str:
-    return hashlib.sha256(b"".join(frame.tobytes() for frame in frames)).hexdigest()
+def take_up(engine_class: type[Engine], setup: EngineSetup) -> Engine:
+    engine = engine_class()
+    engine.load(setup)
+    return engine
+
+
+def digest(recorder: Recorder) -> str:
+    """Of everything that makes the clip."""
+    parts = [*recorder.frames, *(samples for samples, _ in recorder.heard)]
+    return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
 
 
 def go_on(
     engine_class: type[Engine], setup: EngineSetup, request: EngineRequest
 ) -> tuple[str, list[tuple[int, int]]]:
     """What a process of its own makes of the request: the digest of its frames, and the steps it told of."""
-    engine = engine_class()
-    engine.load(setup)
+    engine = take_up(engine_class, setup)
     engine.warm_up()
     recorder = Recorder(request)
     generate(engine, request, recorder)
     engine.unload()
-    return digest(recorder.frames), recorder.steps
+    return digest(recorder), recorder.steps
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda make_case: make_case.__name__)
@@ -178,11 +289,25 @@ def case(request: pytest.FixtureRequest) -> Case:
 @pytest.fixture(scope="module")
 def loaded(case: Case) -> Iterator[Engine]:
     """The engine, once for all tests: each must leave it ready for the next."""
-    engine = case.engine()
-    engine.load(case.setup)
+    engine = take_up(case.engine, case.setup)
     engine.warm_up()
     yield engine
     engine.unload()
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[ProcessPoolExecutor]:
+    """Another process, one for all cases: torch takes seconds to import."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        yield process
+
+
+@pytest.fixture
+def diffusion(case: Case, loaded: Engine) -> Any:
+    """The loaded engine, where it has a pipeline."""
+    if not hasattr(loaded, "pipe"):
+        pytest.skip("this engine has no pipeline")
+    return loaded
 
 
 @pytest.fixture
@@ -228,6 +353,22 @@ def test_cancelling_at_a_step_ends_the_work(pair: tuple[Engine, EngineRequest], 
     assert np.array_equal(run(engine, request), expected), "must be ready for the next request"
 
 
+@pytest.mark.parametrize("before_the_end", [4, 0])
+def test_cancelling_decodes_nothing(
+    diffusion: Any, case: Case, monkeypatch: pytest.MonkeyPatch, before_the_end: int
+) -> None:
+    decoded = Mock(wraps=diffusion.pipe.vae.decode)
+    monkeypatch.setattr(diffusion.pipe.vae, "decode", decoded)
+    whole = Recorder(case.request)
+    generate(diffusion, case.request, whole)
+    assert decoded.called
+    decoded.reset_mock()
+    recorder = Recorder(case.request, cancel_at_step=len(whole.steps) - before_the_end)
+    with pytest.raises(Cancelled):
+        generate(diffusion, case.request, recorder)
+    assert not decoded.called
+
+
 def test_cancelling_at_the_sink_ends_the_work(pair: tuple[Engine, EngineRequest]) -> None:
     engine, request = pair
     recorder = Recorder(request, cancel_at_frame=3)
@@ -250,22 +391,24 @@ def test_the_largest_seeds_are_fine(pair: tuple[Engine, EngineRequest]) -> None:
     run(engine, replace(request, seed=2**63 - 1))
 
 
-def test_an_unreadable_image_is_the_users_fault(pair: tuple[Engine, EngineRequest], tmp_path: Path) -> None:
+@pytest.mark.parametrize("picture", ["image", "last_image"])
+def test_an_unreadable_picture_is_the_users_fault(
+    pair: tuple[Engine, EngineRequest], tmp_path: Path, picture: str
+) -> None:
     engine, request = pair
+    if getattr(request, picture) is None:
+        pytest.skip(f"the mode {request.mode} takes no {picture}")
     broken = tmp_path / "broken.png"
     broken.write_bytes(PHOTOGRAPH.read_bytes()[:20_000])
     nothing = tmp_path / "nothing.png"
     nothing.write_text("not a picture")
-    for bad in (
-        replace(request, image=broken),
-        replace(request, image=nothing),
-        replace(request, image=None),
-    ):
+    for file in (broken, nothing, None):
+        bad = replace(request, **{picture: file})
         recorder = Recorder(bad)
         with pytest.raises(EngineError) as caught:
             generate(engine, bad, recorder)
         assert caught.value.blame == "user"
-        assert recorder.frames == []
+        assert (recorder.frames, recorder.steps) == ([], [])
         copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own, as between processes
         assert (copy.code, copy.message, copy.blame) == (caught.value.code, caught.value.message, "user")
     run(engine, request)
@@ -289,7 +432,11 @@ def test_asks_for_checkpoints_after_every_step_but_the_last(pair: tuple[Engine, 
 
 @pytest.mark.parametrize("preempt", [False, True])
 def test_another_process_goes_on_from_a_checkpoint_to_the_same_frames(
-    case: Case, pair: tuple[Engine, EngineRequest], tmp_path: Path, preempt: bool
+    case: Case,
+    pair: tuple[Engine, EngineRequest],
+    elsewhere: ProcessPoolExecutor,
+    tmp_path: Path,
+    preempt: bool,
 ) -> None:
     engine, request = pair
     recorder = Recorder(request, checkpoint_at=5, keep_in=tmp_path, preempt=preempt)
@@ -304,10 +451,9 @@ def test_another_process_goes_on_from_a_checkpoint_to_the_same_frames(
     assert (len(recorder.steps) == 5) is preempt, "must do no more work"
     whole = Recorder(request)
     generate(engine, request, whole)
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as elsewhere:
-        going_on = replace(request, checkpoint=recorder.kept)
-        resumed, steps = elsewhere.submit(go_on, case.engine, case.setup, going_on).result()
-    assert resumed == digest(whole.frames)
+    going_on = replace(request, checkpoint=recorder.kept)
+    resumed, steps = elsewhere.submit(go_on, case.engine, case.setup, going_on).result()
+    assert resumed == digest(whole)
     assert steps == whole.steps[5:]
 
 
@@ -349,3 +495,53 @@ def test_a_checkpoint_that_is_of_no_use_is_refused_before_any_frame(
     assert caught.value.code == "checkpoint_unreadable"
     assert (bad.frames, bad.steps) == ([], [])
     run(engine, request)
+
+
+def test_a_recipe_makes_the_same_clip_again(diffusion: Any, case: Case) -> None:
+    recorder = Recorder(case.request)
+    recipe = json.loads(json.dumps(generate(diffusion, case.request, recorder)))
+    for picture in ("image", "last_image"):
+        file = getattr(case.request, picture)
+        expected = hashlib.sha256(file.read_bytes()).hexdigest() if file else None
+        assert recipe.get(f"{picture}_sha256") == expected
+    setup = recipe["setup"]
+    engine = take_up(
+        case.engine,
+        EngineSetup(
+            model=recipe["model"],
+            weights=case.setup.weights,
+            memory_plan=recipe["memory_plan"],
+            precision=recipe["precision"],
+            scheduler=setup.pop("scheduler"),
+            shift=setup.pop("shift"),
+            options=setup,
+        ),
+    )
+    names = {field.name for field in fields(EngineRequest)} - {"adapters"}
+    told = {name: value for name, value in recipe.items() if name in names}
+    again = EngineRequest(**told, image=case.request.image, last_image=case.request.last_image)
+    assert np.array_equal(run(engine, again), recorder.frames)
+    engine.unload()
+
+
+def test_unloading_gives_the_memory_back(diffusion: Any, case: Case) -> None:
+    import torch  # noqa: PLC0415  engines without weights are tested without it
+
+    engine: Any = take_up(case.engine, case.setup)
+    expected = run(engine, case.request)
+    pipe = weakref.ref(engine.pipe)
+    parts = [part for part in engine.pipe.components.values() if isinstance(part, torch.nn.Module)]
+    storages = {tensor.untyped_storage().data_ptr() for part in parts for tensor in part.state_dict().values()}
+    del parts
+
+    def held() -> int:
+        tensors = (thing for thing in gc.get_objects() if issubclass(type(thing), torch.Tensor))
+        return sum(tensor.untyped_storage().data_ptr() in storages for tensor in tensors)
+
+    assert held() >= len(storages)
+    engine.unload()
+    assert pipe() is None
+    assert held() == 0
+    engine.load(case.setup)
+    assert np.array_equal(run(engine, case.request), expected)
+    engine.unload()

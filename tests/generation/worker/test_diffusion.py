@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from typing import Any
 
 import psutil
 import pytest
@@ -25,8 +26,9 @@ LOADED = 180
 
 
 @pytest.fixture(autouse=True)
-def _weights() -> None:
+def _weights(settings: Any) -> None:
     weights("tiny-ltx")
+    settings.OFFERED_MODELS = ["tiny-ltx"]  # jobs are submitted before its first worker stands ready
 
 
 def submit(access: Access, picture: Asset, **wishes: object) -> Job:

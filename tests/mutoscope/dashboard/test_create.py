@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from assets.models import Asset
+from generation import catalog
 from generation.models import Job
 from tests.conftest import picture_file
 
@@ -27,11 +28,13 @@ def _checked(html: str, name: str) -> str:
 
 def test_starts_from_the_models_defaults(alices: Client, picture: Asset) -> None:
     html = alices.get(CREATE).content.decode()
-    assert _checked(html, "model") == "preview"
-    assert _checked(html, "size") == "720p-16-9"
-    assert _checked(html, "fps") == "24"
+    model = next(iter(catalog.models().values()))
+    assert _checked(html, "model") == model.slug
+    assert _checked(html, "size") == model.default_size
+    assert _checked(html, "fps") == str(model.frames.fps[0])
     assert _checked(html, "tier") == "paid"
-    assert 'name="seconds" inputmode="decimal" step="any" min="1" max="10" value="4"' in html
+    least, most, usual = model.frames.min_seconds, model.frames.max_seconds, model.frames.default_seconds
+    assert f'step="any" min="{least:g}" max="{most:g}" value="{usual:g}"' in html
     assert str(picture.pk) in html
 
 
@@ -97,7 +100,7 @@ def test_a_file_that_came_with_a_refused_form_is_kept_and_chosen(alices: Client,
     ("fields", "sentence"),
     [
         ({"model": "preview"}, "the mode i2v needs a picture"),
-        ({"model": "nope"}, "model must be one of preview, still, but is &#x27;nope&#x27;"),
+        ({"model": "nope"}, ", but is &#x27;nope&#x27;"),
         ({"model": "still", "seconds": "soon"}, "Enter a number."),
         ({"model": "still", "picture": "x"}, "Enter a valid UUID."),
         ({"model": "still", "mode": "t2v", "tier": "gold"}, "tier must be one of paid, batch, free"),
