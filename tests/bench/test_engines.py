@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -39,3 +41,11 @@ def test_it_names_the_models_there_are(
     with pytest.raises(SystemExit):
         engines.main()
     assert "wan-a14b" in capsys.readouterr().err
+
+
+def test_it_needs_nothing_but_what_models_need() -> None:
+    """The machines it is rented for have PyTorch and diffusers, and neither Django nor a queue."""
+    missing = ("django", "celery", "redis", "environ", "cv2")
+    blocked = "".join(f"sys.modules[{name!r}] = None; " for name in missing)
+    command = [sys.executable, "-c", f"import sys; {blocked}import bench.engines"]
+    subprocess.run(command, check=True, timeout=120, env=os.environ | {"PYTHONPATH": ".:platform"})

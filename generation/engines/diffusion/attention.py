@@ -109,6 +109,8 @@ def choose(device: torch.device, denoiser: Any, wish: str = "") -> Attention:
         return Attention()
     seconds = probe(device, *_heads_of(denoiser))
     log.info("seconds of attention, by kernel: %s", seconds)
+    if wish and wish not in seconds:
+        raise EngineError("attention_missing", f"attention is to be {wish}, but that is not right here", "machine")
     order = _best({name: taken for name, taken in seconds.items() if name in ORDERS})
     return Attention(flash_3=wish == "fa3" or _best(seconds) == "fa3", order=order)
 

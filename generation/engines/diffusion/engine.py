@@ -55,6 +55,7 @@ class DiffusionEngine(ABC):
     """Of attention: chosen once, when the weights are first loaded."""
     adapters: Any = None
     """The pipeline's `Adapters`."""
+    compiled: bool = False
     name: ClassVar[str]
     version: ClassVar[str]
     """Goes up whenever the same request would give other frames."""
@@ -114,8 +115,6 @@ class DiffusionEngine(ABC):
         """Load the weights under the setup's memory plan. Raises `EngineError`."""
         # Before CUDA wakes up: memory that sizes of all kinds have cut into pieces can be put together again.
         os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
-        if setup.cache:
-            compiling.keep_compiled_code(setup.cache)
         self.setup = setup
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._words = EncodedPrompts()
@@ -232,6 +231,9 @@ class DiffusionEngine(ABC):
         self.attention_used = self.kernels.apply(denoisers)
         self.adapters = Adapters(self.pipe, DTYPES[self.setup.precision], plan)
         # Last: what is changed in a compiled block has it compiled anew.
+        if self.setup.cache:
+            # PyTorch does not tell its kernels of attention apart when it looks for what it has compiled.
+            compiling.keep_compiled_code(self.setup.cache / self.attention_used)
         self.compiled = self._compiles(arrangement) and compiling.can_compile(self.device)
         if self.compiled:
             compiling.compile_blocks(denoisers)
@@ -239,7 +241,8 @@ class DiffusionEngine(ABC):
 
     def _let_go(self) -> None:
         self.pipe = self.adapters = None
-        compiling.forget()
+        if self.compiled:
+            compiling.forget()
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,9 +12,21 @@ import pytest
 import torch
 
 from generation.engines.base import Cancelled, Engine, EngineError, EngineRequest, Preempted
-from generation.engines.diffusion.step_cache import COMPUTED_FIRST, SERVED, STRENGTHS, StepCache
+from generation.engines.diffusion.step_cache import COMPUTED_FIRST, SERVED, STRENGTHS, StepCache, Strength
 from tests.generation.engines.diffusion.denoisers import denoisers
-from tests.generation.engines.test_contract import Recorder, generate, run
+from tests.generation.engines.test_contract import (
+    Case,
+    Recorder,
+    cogvideox_i2v,
+    generate,
+    hunyuan15_i2v,
+    hunyuan_token_replace,
+    ltx2_i2v,
+    run,
+    svd,
+    take_up,
+    wan_i2v,
+)
 
 Loaded = tuple[Engine, EngineRequest]
 
@@ -115,3 +128,35 @@ def test_a_model_without_one_says_so(tiny_ltx: Loaded) -> None:
     with pytest.raises(EngineError, match="must be one of light, balanced, strong, but is 'bold'"):
         generate(engine, replace(request, step_cache="bold"), recorder)
     assert recorder.steps == []
+
+
+@pytest.mark.parametrize("make_case", [wan_i2v, cogvideox_i2v, hunyuan_token_replace, ltx2_i2v])
+def test_every_family_with_one_goes_on_to_the_same_clip(
+    make_case: Callable[[], Case], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Steps of models with random weights differ more than those of real ones.
+    monkeypatch.setitem(STRENGTHS, "strong", Strength(10.0, 4))
+    case = make_case()
+    engine = take_up(case.engine, case.setup)
+    request = replace(case.request, step_cache="strong", steps=10)
+    exact, whole = run(engine, replace(request, step_cache="")), run(engine, request)
+    assert not np.array_equal(whole, exact)
+    for at in (5, 7):
+        stopped = Recorder(request, checkpoint_at=at, keep_in=tmp_path, preempt=True)
+        with pytest.raises(Preempted):
+            generate(engine, request, stopped)
+        assert np.array_equal(run(engine, replace(request, checkpoint=stopped.kept)), whole)
+    assert np.array_equal(run(engine, replace(request, step_cache="")), exact)
+    engine.unload()
+
+
+@pytest.mark.parametrize("make_case", [svd, hunyuan15_i2v])
+def test_families_without_one_refuse(make_case: Callable[[], Case]) -> None:
+    case = make_case()
+    engine = take_up(case.engine, case.setup)
+    recorder = Recorder(case.request)
+    with pytest.raises(EngineError, match="has no step cache") as caught:
+        generate(engine, replace(case.request, step_cache="light"), recorder)
+    assert caught.value.blame == "user"
+    assert recorder.steps == []
+    engine.unload()
