@@ -30,3 +30,9 @@ class AlreadyEnded(Conflict):
     """The job has ended, so it cannot be cancelled any more."""
 
     code = "already_ended"
+
+
+class ModelUnavailable(Conflict):
+    """The model is in the catalog, but jobs for it are not taken here now."""
+
+    code = "model_unavailable"

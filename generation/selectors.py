@@ -18,8 +18,8 @@ from mutoscope.errors import NotFound
 
 
 def jobs(workspace: Workspace) -> QuerySet[Job]:
-    """The workspace's jobs, newest first, with their picture and clip."""
-    return Job.objects.filter(workspace=workspace).select_related("picture", "output")
+    """The workspace's jobs, newest first, with their pictures and clip."""
+    return Job.objects.filter(workspace=workspace).select_related("picture", "last_picture", "output")
 
 
 def job(workspace: Workspace, job_id: UUID) -> Job:

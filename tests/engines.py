@@ -2,7 +2,8 @@
 
 `pause=S` seconds a step. Half of the way: `crash` (the process ends), `hang` (for an hour), `fail=BLAME`. `oom`
 runs out of memory unless the memory plan is a lighter one, `oom=always` under each. `leak=MIB` keeps so much
-memory for good. `short` makes a frame too few.
+memory for good. `short` makes a frame too few. `sound` makes a tone. A last picture, in flf2v, colours the last
+frame.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -20,7 +22,11 @@ from PIL import Image
 from generation.engines import checkpoints as checkpoint_files
 from generation.engines.base import Checkpoints, EngineError, EngineRequest, EngineSetup, FrameSink, OnStep
 
+if TYPE_CHECKING:
+    from generation.engines.base import Sound
+
 VERSION = "2"
+SAMPLES_A_SECOND = 16_000
 LIGHTER_PLANS = {"light"}
 
 
@@ -58,23 +64,41 @@ class StillEngine:
             on_step(step + 1, steps)
             if step + 1 < steps and checkpoints.due():
                 checkpoints.save(step + 1, lambda file, state=state: checkpoint_files.write(file, facts, state))
+        ending = _pixels(request.last_image) if request.mode == "flf2v" else b""
+        if "sound" in words:
+            frames.sound(_tone(state, request.frames / request.fps), SAMPLES_A_SECOND)
         for index in range(request.frames - ("short" in words)):
-            color = np.frombuffer(hashlib.sha256(state + index.to_bytes(4, "big")).digest()[:3], np.uint8)
+            last = ending if index == request.frames - 1 else b""
+            digest = hashlib.sha256(last or state + index.to_bytes(4, "big")).digest()
+            color = np.frombuffer(digest[:3], np.uint8)
             frames.write(np.full((request.height, request.width, 3), color, np.uint8))
         return {"engine": "still", "version": VERSION, "seed": request.seed, "state": state.hex()}
 
 
 def _first_state(request: EngineRequest) -> bytes:
     picture = b""
-    if request.mode == "i2v":
-        try:
-            with Image.open(request.image or "") as image:
-                picture = image.tobytes()
-        except OSError as error:
-            raise EngineError("image_unreadable", f"the image cannot be read: {error}", "user") from error
+    if request.mode in ("i2v", "flf2v"):
+        picture = _pixels(request.image)
     elif request.mode != "t2v":
-        raise EngineError("mode_unsupported", f"mode must be i2v or t2v, but is {request.mode}", "user")
+        raise EngineError("mode_unsupported", f"mode must be i2v, t2v or flf2v, but is {request.mode}", "user")
+    if request.mode == "flf2v":
+        _pixels(request.last_image)  # refused before the first step
     return hashlib.sha256(picture + request.seed.to_bytes(8, "big")).digest()
+
+
+def _pixels(path: Path | None) -> bytes:
+    try:
+        with Image.open(path or "") as image:
+            return image.tobytes()
+    except OSError as error:
+        raise EngineError("image_unreadable", f"the image cannot be read: {error}", "user") from error
+
+
+def _tone(state: bytes, seconds: float) -> Sound:
+    """In stereo, of a height that the state decides."""
+    time = np.arange(round(seconds * SAMPLES_A_SECOND)) / SAMPLES_A_SECOND
+    wave = np.sin(2 * np.pi * (220 + state[0]) * time) * 2**13
+    return np.repeat(wave.astype(np.int16)[:, None], 2, axis=1)
 
 
 def _fault(words: set[str], wishes: Mapping[str, str], memory_plan: str) -> None:

@@ -88,6 +88,8 @@ class Frames(Table):
     plus: Annotated[int, Field(ge=0)] = 0
     fewest: Positive = 1
     """An engine makes no fewer frames than this; clips that ask for fewer are trimmed."""
+    most: Positive | None = None
+    """An engine makes no more frames than this: the longest clip must not ask for more. None is no limit."""
     fps: Annotated[list[Positive], Field(min_length=1)]
     min_seconds: PositiveFloat
     max_seconds: PositiveFloat
@@ -102,6 +104,17 @@ class Frames(Table):
             )
         if self.plus >= self.multiple:
             raise ValueError(f"plus must be below multiple ({self.multiple}), but is {self.plus}")
+        return self
+
+    @model_validator(mode="after")
+    def _longest_can_be_made(self) -> Self:
+        fastest = max(self.fps)
+        needed = self.count(self.max_seconds, fastest)
+        if self.most is not None and needed > self.most:
+            raise ValueError(
+                f"max_seconds must lead to at most {self.most} frames (most), but {self.max_seconds:g} s at "
+                f"{fastest} fps are {needed}"
+            )
         return self
 
     def asked(self, seconds: float, fps: int) -> int:

@@ -19,9 +19,10 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import F, Sum
 
+from billing.models import Plan
 from generation import catalog
 from generation.forecast.pace import Paces, Span
-from generation.forecast.positions import Place, places
+from generation.forecast.positions import Place, place_of_newcomer, places
 from generation.forecast.rehearsal import Arrivals, Crew, Play, Queue, Rehearsal
 from generation.models import Attempt, Flow, Job, LaneClock, Pause, Worker
 from generation.workers import alive_workers
@@ -96,8 +97,21 @@ def outlooks(jobs: Iterable[Job]) -> dict[UUID, Outlook]:
     if rest:
         hands = _Hands(now, Paces.of_models({job.model for job in rest}))
         found |= {job.pk: Outlook(now, ends_in=hands.end_of(job)) for job in rest if job.state in Job.HELD}
-        found |= _of_queued([job for job in rest if job.state == State.QUEUED], hands)
+        waiting = [job for job in rest if job.state == State.QUEUED]
+        found |= _of_queued(waiting, places([job.pk for job in waiting]), hands)
     return found
+
+
+def outlook_of_newcomer(job: Job, plan: Plan, paces: Paces) -> Outlook:
+    """What would be to be expected of a job that is not there yet, were it submitted now. It changes nothing.
+
+    `paces` are those of the job's model.
+    """
+    now = database_time()
+    if job.state == State.SCHEDULED:
+        return Outlook(now)
+    place = place_of_newcomer(job, plan)
+    return _of_queued([job], {job.pk: place}, _Hands(now, paces), joins_by=plan)[job.pk]
 
 
 class _Hands:
@@ -151,10 +165,12 @@ def _less(span: Span, seconds: float) -> Span:
     return Span(*(max(0.0, edge - seconds) for edge in (span.likely, span.low, span.high)))
 
 
-def _of_queued(jobs: Sequence[Job], hands: _Hands) -> dict[UUID, Outlook]:
+def _of_queued(
+    jobs: Sequence[Job], where: Mapping[UUID, Place], hands: _Hands, *, joins_by: Plan | None = None
+) -> dict[UUID, Outlook]:
+    """`joins_by` is the plan of a job that the flows do not count yet, the only one then."""
     if not jobs:
         return {}
-    where = places([job.pk for job in jobs])
     pauses = {pause.scope: pause for pause in Pause.objects.all()}
     by_model: defaultdict[str, list[Job]] = defaultdict(list)
     for job in jobs:
@@ -164,7 +180,7 @@ def _of_queued(jobs: Sequence[Job], hands: _Hands) -> dict[UUID, Outlook]:
         workers[worker.model].append(worker)
     found: dict[UUID, Outlook] = {}
     for model, waiting in by_model.items():
-        line = _Line(workers[model], waiting, where, pauses, hands)
+        line = _Line(workers[model], waiting, where, pauses, hands, joins_by)
         found |= {job.pk: line.outlook(job) for job in waiting}
     return found
 
@@ -179,12 +195,15 @@ class _Line:
         where: Mapping[UUID, Place],
         pauses: Mapping[str, Pause],
         hands: _Hands,
+        joins_by: Plan | None = None,
     ) -> None:
         self.where, self.pauses, self.hands = where, pauses, hands
         self.served = {lane for worker in workers for lane in worker.lanes}
         self.crews = [self._crew(worker, jobs) for worker in workers]
         lanes = sorted(self.served | {job.lane for job in jobs})
         self.flows = _flows(lanes)
+        if joins_by:
+            _join(self.flows, jobs[0], where[jobs[0].pk], joins_by)
         self.clocks = {clock.lane: clock for clock in LaneClock.objects.filter(lane__in=lanes)}
         self._higher: dict[str, int] = {}
         self.play = self._rehearse(jobs)
@@ -351,3 +370,20 @@ def _flows(lanes: list[str]) -> dict[int, dict[str, Any]]:
         cursor.execute(_FLOWS, {"lanes": lanes, "most": CLAIMS})
         columns = [column.name for column in cursor.description or ()]
         return {row[0]: dict(zip(columns, row, strict=True)) for row in cursor.fetchall()}
+
+
+def _join(flows: dict[int, dict[str, Any]], job: Job, place: Place, plan: Plan) -> None:
+    """Count a newcomer in its flow, as `scheduling.flows.join` would."""
+    idle = {"waiting": 0, "waiting_ms": 0, "priority": job.priority, "waited": 0.0}
+    flow = flows.setdefault(place.flow_id, idle)
+    flow["waiting"] += 1
+    flow["waiting_ms"] += job.work_ms
+    flow["priority"] = max(flow["priority"], job.priority)
+    flow |= {
+        "id": place.flow_id,
+        "lane": job.lane,
+        "workspace_id": job.workspace_id,
+        "tag": place.tag,
+        "weight": plan.weight,
+        "concurrent_jobs": plan.concurrent_jobs,
+    }

@@ -1,4 +1,4 @@
-"""How many jobs are taken before one that waits: the claim's own order, counted and not walked through.
+"""How many jobs are taken before one that waits, or would: the claim's own order, counted and not walked through.
 
 In a lane the claim goes by priority, then by each workspace's start tag (`scheduling.flows`). So before a job come
 the jobs before it in its own flow, and of every other flow those whose start tags are smaller than its own. A
@@ -10,11 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
-_PLACES = """
+from billing.models import Plan
+from generation.models import Job
+
+NO_FLOW = 2**63 - 1
+"""The id of a flow that is yet to be made: after all that there are."""
+
+_WAITING = """
 WITH line AS MATERIALIZED (
     SELECT job.id, job.priority, flow.id AS flow_id, flow.lane, flow.tag, flow.throttled,
         count(*) OVER before AS jobs,
@@ -32,8 +39,36 @@ WITH line AS MATERIALIZED (
 ), asked AS (
     SELECT *, tag + charged AS start FROM line WHERE id = ANY(%(jobs)s)
 )
+"""
+
+_NEWCOMER = """
+WITH own AS (
+    -- As `scheduling.flows.join` would have it: a flow that was idle comes in at the lane's clock.
+    SELECT coalesce(flow.id, %(no_flow)s) AS flow_id, asked.lane, CASE
+        WHEN flow.waiting > 0 THEN flow.tag
+        ELSE greatest(coalesce(flow.tag, 0), coalesce(clock.virtual_time, 0))
+    END AS tag
+    FROM (SELECT %(lane)s::varchar AS lane) AS asked
+    LEFT JOIN generation_flow flow ON flow.lane = asked.lane AND flow.workspace_id = %(workspace)s
+    LEFT JOIN generation_laneclock clock ON clock.lane = asked.lane
+), before AS (
+    SELECT count(*) AS jobs, coalesce(sum(greatest(1, work_ms / %(weight)s)), 0)::bigint AS charged,
+        coalesce(sum(work_ms), 0)::bigint AS work_ms
+    FROM generation_job
+    WHERE lane = %(lane)s AND workspace_id = %(workspace)s AND state = 'queued' AND priority >= 0
+), asked AS (
+    SELECT %(job)s::uuid AS id, 0 AS priority, own.flow_id, own.lane, own.tag, before.jobs, before.work_ms,
+        own.tag + before.charged AS start, (
+            SELECT count(*) FROM generation_job
+            WHERE workspace_id = %(workspace)s AND state IN ('running', 'finishing')
+        ) >= %(limit)s AS throttled
+    FROM own CROSS JOIN before
+)
+"""
+
+_AHEAD = """
 SELECT asked.id, asked.flow_id, asked.jobs, asked.jobs + others.jobs, asked.work_ms + others.work_ms,
-    asked.throttled
+    asked.throttled, asked.tag
 FROM asked
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(earlier.jobs), 0)::bigint AS jobs,
@@ -91,6 +126,8 @@ class Place:
     """The work in them."""
     throttled: bool
     """Its workspace runs as many jobs as its plan lets it."""
+    tag: int
+    """The start tag of its flow."""
 
 
 def places(job_ids: Collection[UUID]) -> dict[UUID, Place]:
@@ -100,6 +137,26 @@ def places(job_ids: Collection[UUID]) -> dict[UUID, Place]:
     """
     if not job_ids:
         return {}
+    return _found(_WAITING + _AHEAD, {"jobs": list(job_ids)})
+
+
+def place_of_newcomer(job: Job, plan: Plan) -> Place:
+    """Where a job that is not there yet would stand, were it to join its lane now. One query.
+
+    `flow_id` is `NO_FLOW` where its workspace has never had a job in the lane.
+    """
+    asked = {
+        "job": job.pk,
+        "lane": job.lane,
+        "workspace": job.workspace_id,
+        "weight": plan.weight,
+        "limit": plan.concurrent_jobs,
+        "no_flow": NO_FLOW,
+    }
+    return _found(_NEWCOMER + _AHEAD, asked)[job.pk]
+
+
+def _found(statement: str, asked: dict[str, Any]) -> dict[UUID, Place]:
     with connection.cursor() as cursor:
-        cursor.execute(_PLACES, {"jobs": list(job_ids)})
+        cursor.execute(statement, asked)
         return {row[0]: Place(*row[1:]) for row in cursor.fetchall()}

@@ -1,4 +1,4 @@
-"""Frames to an MP4, in one ffmpeg pass that runs while the frames are still being made."""
+"""Frames to an MP4, in one ffmpeg pass that runs while the frames are still being made; sound under it after."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import ffmpeg
 
@@ -17,6 +17,14 @@ CRF = 18
 PRESET = "veryfast"
 THREADS = 4
 """Fixed, and not the machine's: the same frames must give the same bytes wherever they are encoded."""
+SOUND_BITRATE = "192k"
+"""AAC of stereo at this rate is hard to tell from what it was made of."""
+LAYOUT: dict[str, Any] = {
+    "movflags": "+faststart",
+    "fflags": "+bitexact",
+    "map_metadata": -1,
+}
+"""Of every MP4: playable while it loads, without a trace of when, where and by which ffmpeg it was made."""
 
 
 def encode_mp4(
@@ -36,31 +44,47 @@ def encode_mp4(
     video = ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", video_size=(width, height), framerate=fps)
     if crop and crop != (width, height):
         video = video.filter("crop", *crop)
-    graph = (
-        video.filter("scale", out_color_matrix="bt709", out_range="tv")
-        .output(
-            str(target),
-            vcodec="libx264",
-            preset=PRESET,
-            crf=CRF,
-            pix_fmt="yuv420p",
-            threads=THREADS,
-            colorspace="bt709",
-            color_primaries="bt709",
-            color_trc="bt709",
-            color_range="tv",
-            movflags="+faststart",
-            fflags="+bitexact",
-            flags="+bitexact",
-            map_metadata=-1,
-        )
-        .global_args("-hide_banner", "-loglevel", "error")
-        .overwrite_output()
+    graph = video.filter("scale", out_color_matrix="bt709", out_range="tv").output(
+        str(target),
+        vcodec="libx264",
+        preset=PRESET,
+        crf=CRF,
+        pix_fmt="yuv420p",
+        threads=THREADS,
+        colorspace="bt709",
+        color_primaries="bt709",
+        color_trc="bt709",
+        color_range="tv",
+        flags="+bitexact",
+        **LAYOUT,
     )
+    _run(graph, frames)
+
+
+def add_sound(clip: Path, sound: Path, target: Path, *, seconds: float) -> None:
+    """Copy the clip's pictures as they are, and lay the sound under them as AAC.
+
+    Sound that is longer than the clip is cut, sound that is shorter is followed by silence.
+    Raises `EngineError` (ours) when ffmpeg fails.
+    """
+    waves = ffmpeg.input(str(sound)).audio.filter("apad", whole_dur=seconds).filter("atrim", end=seconds)
+    graph = ffmpeg.output(
+        ffmpeg.input(str(clip)).video,
+        waves,
+        str(target),
+        vcodec="copy",
+        acodec="aac",
+        **{"b:a": SOUND_BITRATE, "flags:a": "+bitexact"},
+        **LAYOUT,
+    )
+    _run(graph, ())
+
+
+def _run(graph: Any, frames: Iterable[memoryview]) -> None:
+    graph = graph.global_args("-hide_banner", "-loglevel", "error").overwrite_output()
     with tempfile.TemporaryFile() as complaints:
         # Not `run_async`: it gives stderr a pipe that nobody reads here.
-        command = ffmpeg.compile(graph, cmd=ffmpeg_executable())
-        _feed(command, frames, complaints)
+        _feed(ffmpeg.compile(graph, cmd=ffmpeg_executable()), frames, complaints)
 
 
 def _feed(command: list[str], frames: Iterable[memoryview], complaints: IO[bytes]) -> None:

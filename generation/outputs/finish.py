@@ -20,7 +20,7 @@ from assets.services import discard_files
 from generation import attempts
 from generation.engines.base import EngineError
 from generation.models import Job
-from generation.outputs.encode import encode_mp4
+from generation.outputs.encode import add_sound, encode_mp4
 from generation.worker.leases import Hold
 from generation.worker.patience import patiently
 from generation.worker.stream import FrameStream
@@ -50,8 +50,11 @@ def make_clip(hold: Hold, stream: FrameStream, scratch: Path) -> None:
         )
     )
 
-    # 3. Check that it is what was asked for, by decoding it.
-    check_clip(clip, job)
+    # 3. Lay the sound under it, and check that it is what was asked for, by decoding it.
+    if done.sound is not None:
+        silent, clip = clip, scratch / "clip-with-sound.mp4"
+        add_sound(silent, done.sound, clip, seconds=job.frames / job.fps)
+    check_clip(clip, job, with_sound=done.sound is not None)
 
     # 4. Store, under a name of this attempt's own, which the attempt notes before anything is there.
     asset = _asset(job, clip)
@@ -112,23 +115,24 @@ def _publish(hold: Hold, asset: Asset) -> None:
         raise
 
 
-def check_clip(path: Path, job: Job) -> None:
-    """Raise `EngineError` unless the file is the clip that was asked for: codec, size, length, layout."""
+def check_clip(path: Path, job: Job, *, with_sound: bool = False) -> None:
+    """Raise `EngineError` unless the file is the clip that was asked for: codecs, size, length, layout."""
     try:
         media = probe(path, strict=True)
     except MediaError as error:
         raise EngineError("clip_broken", f"the clip does not decode: {error}", "ours") from error
-    video = media.video
+    video, sound = media.video, media.audio.codec if media.audio else None
     found = (
-        (video.codec, video.pix_fmt, video.width, video.height, video.frames, is_faststart(path))
+        (video.codec, video.pix_fmt, video.width, video.height, video.frames, sound, is_faststart(path))
         if video
         else None
     )
-    wanted = ("h264", "yuv420p", job.width, job.height, job.frames, True)
+    wanted = ("h264", "yuv420p", job.width, job.height, job.frames, "aac" if with_sound else None, True)
     if found != wanted:
         raise EngineError(
             "clip_broken",
-            f"codec, pixel format, width, height, frames and moov-first must be {wanted}, but are {found}",
+            "codec, pixel format, width, height, frames, codec of the sound and moov-first must be "
+            f"{wanted}, but are {found}",
             "ours",
         )
 

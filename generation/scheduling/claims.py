@@ -20,7 +20,7 @@ from django.db.models.functions import Coalesce, Now
 
 from billing.selectors import plan_of
 from generation import transitions
-from generation.models import Attempt, Flow, Job, JobEvent, LaneClock
+from generation.models import Attempt, Flow, Job, JobEvent
 from generation.scheduling import flows, pauses, tickets
 from generation.scheduling.lanes import Lane
 from generation.workers import somebody_else_serves
@@ -117,7 +117,7 @@ def _lock(lane: Lane, cursor: CursorWrapper) -> None:
     locked = "SELECT lane FROM generation_laneclock WHERE lane = %s FOR UPDATE"
     cursor.execute(locked, [str(lane)])
     if cursor.fetchone() is None:
-        LaneClock.objects.bulk_create([LaneClock(lane=str(lane))], ignore_conflicts=True)
+        flows.open_lanes([str(lane)])
         cursor.execute(locked, [str(lane)])
 
 
@@ -131,11 +131,11 @@ def _take(lane: Lane, workspace_id: UUID, by: Claimant) -> Job | None:
         return None
     waiting = Job.objects.filter(lane=str(lane), workspace_id=workspace_id, state=Job.State.QUEUED)
     free = waiting.order_by("-priority", "id").select_for_update(skip_locked=True, of=("self",))
-    job = free.select_related("picture").first()
+    job = free.select_related("picture", "last_picture").first()
     if job is None and not waiting.exists():
         flows.recount(workspace_id)
     if job is not None and by.place and job.avoid == by.place and somebody_else_serves(lane, by.place):
-        job = free.select_related("picture").exclude(avoid=by.place).first()
+        job = free.select_related("picture", "last_picture").exclude(avoid=by.place).first()
     if job is not None:
         _start(job, by)
         flows.serve(job, plan, is_full=in_hand + 1 >= plan.concurrent_jobs)

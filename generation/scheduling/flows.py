@@ -11,13 +11,14 @@ would take five times as long as in PostgreSQL.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
 from billing.models import Plan
-from generation.models import Job
+from generation.models import Job, LaneClock
 
 _NEXT = """
     priority = coalesce((
@@ -35,6 +36,11 @@ _NEXT = """
 def charge(work_ms: int, weight: int) -> int:
     """What a job costs its workspace's turn: milliseconds of virtual time."""
     return max(1, work_ms // weight)
+
+
+def open_lanes(lanes: Collection[str]) -> None:
+    """Give the lanes their clocks, where they have none yet: somebody stands ready to serve them."""
+    LaneClock.objects.bulk_create([LaneClock(lane=lane) for lane in sorted(lanes)], ignore_conflicts=True)
 
 
 def lock(workspace_id: UUID) -> None:

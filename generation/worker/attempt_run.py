@@ -15,12 +15,15 @@ from typing import Any
 from django.conf import settings
 from django.db import close_old_connections
 
-from generation import attempts
+from assets.models import Asset
+from generation import attempts, catalog
+from generation.catalog.schema import Preset
 from generation.engines.base import Cancelled, Checkpoint, EngineError, EngineRequest, Preempted
 from generation.engines.frames import FrameRing
 from generation.engines.process import Checkpointing
+from generation.models import Job
 from generation.outputs.finish import make_clip
-from generation.worker import checkpoints
+from generation.worker import adapters, checkpoints
 from generation.worker.checkpoints import CheckpointKeeper
 from generation.worker.drain import Drain, Outlook, Wish
 from generation.worker.engine_process import EngineProcess
@@ -75,6 +78,7 @@ class AttemptRun:
         """Set when the engine has let go of the job, and stands ready for the next."""
         self._started = False
         self._checkpoint: Checkpoint | None = None
+        self._sound: Path | None = None
         self._request: EngineRequest
         self._steps_ended_at = time.monotonic()
 
@@ -125,7 +129,7 @@ class AttemptRun:
             recipe = self._generate()
             now = time.monotonic()
             self.station.engine_tail = now - self._steps_ended_at
-            self.stream.complete(Made(recipe, self._steps_done, now))
+            self.stream.complete(Made(recipe, self._steps_done, now, self._sound))
         except (Cancelled, attempts.Lost):
             log.info("job %s: attempt %d is no longer wanted", self.job.pk, self.job.attempt)
         except Preempted:
@@ -185,6 +189,9 @@ class AttemptRun:
 
     def on_checkpoint(self, step: int, file: Path) -> None:
         self.station.checkpoints.keep(self.hold, step, file)
+
+    def on_sound(self, file: Path) -> None:
+        self._sound = file
 
     def wish(self) -> Wish:
         if self.stream.rejected or not self.hold.is_certain():
@@ -248,16 +255,18 @@ class AttemptRun:
 
 
 def make_request(hold: Hold, folder: Path, memory_plan: str) -> EngineRequest:
-    """The job as the engine is asked for it, with its picture on local disk.
+    """The job as the engine is asked for it, with its pictures on local disk.
 
     Raises `EngineError`, and `attempts.Lost` where that takes too long.
     """
     job = hold.job
+    preset = _preset(job)
     return EngineRequest(
         mode=job.mode,
         prompt=job.prompt,
         negative_prompt=job.negative_prompt,
-        image=_picture(hold, folder),
+        image=_copy(hold, job.picture, folder / "picture"),
+        last_image=_copy(hold, job.last_picture, folder / "last-picture"),
         width=job.engine_width,
         height=job.engine_height,
         frames=job.engine_frames,
@@ -266,16 +275,29 @@ def make_request(hold: Hold, folder: Path, memory_plan: str) -> EngineRequest:
         steps=job.steps,
         guidance=job.guidance,
         memory_plan=memory_plan,
+        step_cache=preset.step_cache if preset else "",
+        options=preset.options if preset else {},
+        adapters=adapters.fetch(hold),
     )
 
 
-def _picture(hold: Hold, folder: Path) -> Path | None:
-    picture = hold.job.picture
+def _preset(job: Job) -> Preset | None:
+    if not job.preset:
+        return None
+    model = catalog.models().get(job.model)
+    preset = model.preset(job.preset) if model else None
+    if preset is None:
+        raise EngineError("preset_gone", f"the preset {job.preset} is no longer in the catalog", "ours")
+    return preset
+
+
+def _copy(hold: Hold, picture: Asset | None, target: Path) -> Path | None:
+    """The picture on local disk, at `target` with the picture's own suffix; None where there is none."""
     if picture is None:
         return None
     if picture.deleted_at:
         raise EngineError("picture_deleted", "the picture was deleted before the job could begin", "user")
-    target = folder / f"picture{Path(str(picture.file)).suffix}"
+    target = target.with_suffix(Path(str(picture.file)).suffix)
 
     def copy() -> None:
         with picture.file.open("rb") as source, target.open("wb") as file:

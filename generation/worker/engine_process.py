@@ -41,6 +41,9 @@ class Listener(Protocol):
 
     def on_checkpoint(self, step: int, file: Path) -> None: ...
 
+    def on_sound(self, file: Path) -> None:
+        """The whole clip's sound is in the file, a WAV; said before the last frame, if at all."""
+
     def wish(self) -> Wish:
         """What is wanted of the engine now; asked every `POLL` seconds, never waits."""
 
@@ -140,6 +143,8 @@ class EngineProcess:
                 listener.on_frames(written)
             case ("checkpoint", step, file):
                 listener.on_checkpoint(step, file)
+            case ("sound", file):
+                listener.on_sound(file)
             case ("done", recipe):
                 return dict(recipe)
             case ("cancelled",):

@@ -18,6 +18,7 @@ from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
 
 from generation.models import Job, Worker
+from generation.scheduling import flows
 from generation.worker import gpu
 from generation.worker.identity import Identity
 from mutoscope import __version__
@@ -50,6 +51,7 @@ class Reporter:
         self._is_draining = False
         self._is_heard = True
         self._is_introduced = False
+        self._has_opened = False
         self._changed = threading.Event()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="report", daemon=True)
@@ -110,6 +112,7 @@ class Reporter:
         if self._was_asked_to_drain() and not self._is_draining:
             self.draining()
         try:
+            self._open_lanes()  # before the row says that it is idle
             self._write()
             asked = Worker.objects.exclude(drain_requested_at=None).filter(pk=self.identity.name).exists()
         except Error as error:
@@ -166,6 +169,12 @@ class Reporter:
             Worker.objects.create(name=self.identity.name, pid=os.getpid(), seen_at=Now(), **who)
             mine.update(**now)
         self._is_introduced = True
+
+    def _open_lanes(self) -> None:
+        """Note for good that a worker with a warm engine has stood ready for these lanes: the model is offered."""
+        if self._engine_starts and not self._has_opened:
+            flows.open_lanes([str(lane) for lane in self.identity.lanes])
+            self._has_opened = True
 
     def _who(self) -> dict[str, Any]:
         who = self.identity

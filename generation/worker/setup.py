@@ -21,7 +21,7 @@ def setup_of(model: Model, memory_plan: str) -> EngineSetup:
         precision=model.precision(memory_plan),
         scheduler=model.sampling.scheduler if model.sampling else "",
         shift=model.sampling.shift if model.sampling else None,
-        options=model.options,
+        options={**settings.ENGINE_SWITCHES, **model.options},
         cache=Path(settings.ENGINE_CACHE),
         warm_up=_usual(model, memory_plan),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from generation.engines.frames import FrameRing
@@ -23,6 +24,8 @@ class Made:
     """Steps of this attempt."""
     at: float
     """When it was done, `time.monotonic()`."""
+    sound: Path | None = None
+    """The clip's, a WAV; None of a silent one."""
 
 
 class FrameStream:

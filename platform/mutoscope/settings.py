@@ -256,10 +256,16 @@ SPECTACULAR_SETTINGS = {
 
 CATALOG_FOLDERS = env.list("CATALOG_FOLDERS", default=[])
 """Folders with catalog files of the operator's own models, beside the shipped ones."""
+OFFERED_MODELS = env.list("OFFERED_MODELS", default=[])
+"""Models that jobs are taken for although no worker has served them yet: for fleets that start from none."""
 MODELS_FOLDER = env.str("MODELS_FOLDER", default=str(VAR_DIR / "models"))
 """Where `manage.py models pull` puts weights and workers find them; machines of a fleet may share it."""
 ENGINE_CACHE = env.str("ENGINE_CACHE", default=str(VAR_DIR / "engine-cache"))
 """What engines keep from one start to the next: compiled code. A folder of each machine's own."""
+ENGINE_SWITCHES: dict[str, str | bool] = {"compile": env.bool("ENGINE_COMPILE", default=True)}
+"""Options for the engines of this machine; a model's own go over them."""
+if attention := env.str("ENGINE_ATTENTION", default=""):
+    ENGINE_SWITCHES["attention"] = attention
 JOB_LEASE = seconds("JOB_LEASE_SECONDS", default=30.0)
 """A worker that does not renew its lease for this long has lost the job."""
 JOB_MAX_ATTEMPTS = whole("JOB_MAX_ATTEMPTS", default=3)

@@ -60,6 +60,7 @@ def enter(var: Path, cap: int) -> None:
         "MUTOSCOPE_MODE": "local",
         "MEDIA_ROOT": str(var / "media"),
         "CATALOG_FOLDERS": str(BASE / "tests" / "catalog"),
+        "OFFERED_MODELS": "tiny-ltx",  # people do not wait for its first worker
         "MODELS_FOLDER": str(models_folder(BASE / "var" / "test")),
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",

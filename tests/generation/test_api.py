@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 from assets import services as asset_services
 from assets.models import Asset
 from generation import attempts, catalog, control, services
-from generation.models import Job
+from generation.models import Adapter, Job
 from mutoscope.accounts.models import User
 from mutoscope.accounts.selectors import Access
 from tests.conftest import is_problem, picture_file
@@ -231,6 +231,35 @@ def test_models_are_told_as_the_catalog_has_them(api: APIClient) -> None:
         "optional",
         ["i2v", "t2v"],
     )
+
+
+def test_what_a_model_makes_of_a_wish_is_told(api: APIClient) -> None:
+    told = api.get("/api/v1/models/zoetrope").json()
+    assert told["canvas"] == {"multiple": 32}
+    assert told["frames"] == {"multiple": 8, "plus": 1, "fewest": 9, "most": 81}
+    assert [(preset["name"], preset["steps"]) for preset in told["presets"]] == [
+        ("draft", 2), ("standard", None), ("high", 16),
+    ]  # fmt: skip
+    assert (told["lora"], told["sampling"]["max_steps"], told["modes"]) == (True, 50, ["i2v", "t2v", "flf2v"])
+    preview = api.get("/api/v1/models/preview").json()
+    assert (preview["sampling"], preview["presets"], preview["lora"]) == (None, [], False)
+
+
+def test_a_job_tells_its_preset_its_pictures_and_what_the_engine_makes(api: APIClient, picture: Asset) -> None:
+    Adapter.objects.create(name="ink", models_allowed=["zoetrope"], file="ink.safetensors")
+    body = {
+        "model": "zoetrope", "mode": "flf2v", "picture": picture.pk, "last_picture": picture.pk, "preset": "high",
+        "adapters": [{"name": "ink", "strength": 0.5}],
+    }  # fmt: skip
+    answer = api.post(JOBS, body, format="json")
+    assert answer.status_code == 201, answer.content
+    told = answer.json()
+    assert (told["preset"], told["steps"], told["last_picture"]) == ("high", 16, str(picture.pk))
+    assert told["engine"] == {"width": 96, "height": 96, "frames": 9}
+    assert told["adapters"] == [{"name": "ink", "strength": 0.5}]
+    assert api.get(f"{JOBS}/{told['id']}").json() == told
+    wrong = {**body, "adapters": [{"name": "ink", "strength": "strong"}]}
+    is_problem(api.post(JOBS, wrong, format="json"), 400, "invalid")
 
 
 def test_the_program_and_its_workspace(api: APIClient, alice: User) -> None:

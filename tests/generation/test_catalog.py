@@ -53,6 +53,7 @@ BROKEN = [
     ("max_characters = 200", "max_characters = 0", "prompt.max_characters", "greater than 0", "0"),
     ("fps = [8]", "fps = []", "frames.fps", "at least 1", "[]"),
     ("fps = [8]", "fps = [8]\nmultiple = 4\nplus = 4", "frames", "plus must be below multiple", "4"),
+    ("fps = [8]", "fps = [8, 24]\nmost = 1000", "frames", "at most 1000 frames", "1440"),
     ("min_seconds = 0.5", "min_seconds = 2", "frames", "min_seconds ≤ default_seconds", "2.0"),
     ("max_seconds = 60", "max_seconds = inf", "frames.max_seconds", "finite", "inf"),
     ("width = 64", "width = -64", "sizes.0.width", "greater than 0", "-64"),

@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 
 from generation import catalog, control, licences
 from generation.catalog.schema import Model
-from generation.errors import InvalidJob
+from generation.errors import ModelUnavailable
 from generation.licences import LicenceRefusal, State
 from generation.models import Job, LicenceAcceptance, Pause
 from generation.scheduling.claims import in_turn
@@ -63,9 +63,9 @@ def ask(access: Access) -> Job:
 
 def test_no_job_before_the_licence_is_accepted(access: Access, guarded: Model, alice: User) -> None:
     assert "once an operator has accepted the Community Licence (1)" in licences.refusal(guarded)
-    with pytest.raises(InvalidJob, match="once an operator has accepted") as caught:
+    with pytest.raises(ModelUnavailable, match="once an operator has accepted") as caught:
         ask(access)
-    assert (caught.value.field, caught.value.code) == ("model", "licence_not_accepted")
+    assert (caught.value.field, caught.value.code) == ("model", "model_unavailable")
     licences.accept(guarded, "US", alice)
     assert licences.refusal(guarded) == ""
     assert ask(access).state == "queued"
@@ -73,7 +73,7 @@ def test_no_job_before_the_licence_is_accepted(access: Access, guarded: Model, a
 
 def test_the_api_says_why(api: APIClient, guarded: Model) -> None:
     answer = api.post("/api/v1/jobs", {"model": "guarded", "mode": "t2v"}, format="json")
-    (error,) = is_problem(answer, 400, "licence_not_accepted")["errors"]
+    (error,) = is_problem(answer, 409, "model_unavailable")["errors"]
     assert error["field"] == "model"
 
 

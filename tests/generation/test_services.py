@@ -19,6 +19,7 @@ from mutoscope.accounts.models import User
 from mutoscope.accounts.selectors import Access, access_by_session
 from mutoscope.errors import Refusal
 from tests.conftest import picture_file
+from tests.generation.catalogs import add, like
 from tests.generation.samples import at_once, kinds, submit
 
 
@@ -68,6 +69,9 @@ def test_a_seed_is_drawn_anew_each_time(access: Access) -> None:
         ({"negative_prompt": "x" * 201}, "negative_prompt", "at most 200 characters, but has 201"),
         ({"picture": uuid4()}, "picture", "text-to-video takes no picture"),
         ({"mode": "i2v"}, "picture", "needs a picture"),
+        ({"last_picture": uuid4()}, "last_picture", "the mode t2v takes no last_picture"),
+        ({"preset": "high"}, "preset", "Still has no presets"),
+        ({"model": "zoetrope", "preset": "best"}, "preset", "one of draft, standard, high, but is 'best'"),
         ({"mode": "i2v", "picture": uuid4()}, "picture", "no asset has the id"),
         ({"model": "preview", "mode": None, "steps": 5}, "steps", "Preview has no steps to set"),
     ],
@@ -81,6 +85,67 @@ def test_what_the_catalog_does_not_allow_is_refused(
         services.submit(access, request(**wishes))
     assert refused.value.field == field
     assert not Job.objects.exists()
+
+
+def test_a_preset_sets_what_is_not_named(access: Access) -> None:
+    def sampling(**wishes: Any) -> tuple[str, int | None, float | None]:
+        job = services.submit(access, request(model="zoetrope", **wishes))
+        return job.preset, job.steps, job.guidance
+
+    assert sampling() == ("standard", 8, 3.0)
+    assert sampling(preset="draft") == ("draft", 2, 1.0)
+    assert sampling(preset="high") == ("high", 16, 3.0)
+    assert sampling(preset="draft", steps=5) == ("draft", 5, 1.0)
+    assert sampling(preset="draft", guidance=0.0) == ("draft", 2, 0.0)
+    assert submit(access).preset == ""
+
+
+def test_the_engine_makes_what_it_can_and_the_rest_is_cut(access: Access) -> None:
+    job = services.submit(access, request(model="zoetrope", seconds=2))
+    assert (job.width, job.height, job.frames) == (96, 72, 16)
+    assert (job.engine_width, job.engine_height, job.engine_frames) == (96, 96, 17)
+
+
+def test_a_clip_that_ends_on_a_picture_reaches_it(access: Access, picture: Asset) -> None:
+    wishes = request(model="zoetrope", mode="flf2v", picture=picture.pk, last_picture=picture.pk, seconds=2)
+    job = services.submit(access, wishes)
+    assert (job.frames, job.engine_frames, job.seconds) == (17, 17, 2)
+    assert (job.picture, job.last_picture) == (picture, picture)
+
+
+def test_the_last_picture_is_held_to_the_same_rules(access: Access, charlie: User, picture: Asset) -> None:
+    stranger = access_by_session(charlie, {})
+    assert stranger is not None
+    foreign = upload(stranger, picture_file())
+    both = {"model": "zoetrope", "mode": "flf2v", "picture": picture.pk}
+    for last, rule in (
+        (None, "the mode flf2v needs a last_picture"), (foreign.pk, "no asset has the id"),
+        (uuid4(), "no asset has the id"),
+    ):  # fmt: skip
+        with pytest.raises(InvalidJob, match=rule) as refused:
+            services.submit(access, request(**both, last_picture=last))
+        assert refused.value.field == "last_picture"
+    video = upload(access, picture_file(80, 80))
+    Asset.objects.filter(pk=video.pk).update(kind="video", seconds=1)
+    with pytest.raises(InvalidJob, match="last_picture must be an image"):
+        services.submit(access, request(**both, last_picture=video.pk))
+
+
+def test_a_model_that_reads_no_words_takes_none(access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(monkeypatch, like("still", slug="mute", name="Mute", prompt={"use": "ignored"}))
+    for field in ("prompt", "negative_prompt"):
+        with pytest.raises(InvalidJob, match=f"Mute reads no words, so {field} must be empty") as refused:
+            services.submit(access, request(model="mute", **{field: "a lake"}))
+        assert refused.value.field == field
+    assert services.submit(access, request(model="mute", prompt="  ")).prompt == ""
+
+
+def test_a_fixed_schedule_has_one_number_of_steps(access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
+    fixed = {"steps": 4, "min_steps": 4, "max_steps": 4, "guidance": 1.0}
+    add(monkeypatch, like("still", slug="quick", name="Quick", sampling=fixed))
+    assert services.submit(access, request(model="quick")).steps == 4
+    with pytest.raises(InvalidJob, match="steps must be 4 in Quick, but is 5"):
+        services.submit(access, request(model="quick", steps=5))
 
 
 def test_a_picture_must_be_ones_own_and_a_picture(access: Access, charlie: User, picture: Asset) -> None:

@@ -14,6 +14,12 @@ from pathlib import Path
 
 WEIGHTS = {
     "tiny-ltx": "tests.tiny.ltx:pipeline",
+    "tiny-ltx2": "tests.tiny.ltx2:pipeline",
+    "tiny-hunyuan-t2v": "tests.tiny.hunyuan:text_to_video",
+    "tiny-hunyuan-i2v": "tests.tiny.hunyuan:token_replace",
+    "tiny-hunyuan-i2v-33ch": "tests.tiny.hunyuan:latent_concat",
+    "tiny-hunyuan15-t2v": "tests.tiny.hunyuan15:text_to_video",
+    "tiny-hunyuan15-i2v": "tests.tiny.hunyuan15:image_to_video",
     "tiny-wan-i2v": "tests.tiny.wan:i2v",
     "tiny-wan-t2v": "tests.tiny.wan:t2v",
     "tiny-wan-ti2v": "tests.tiny.wan:ti2v",

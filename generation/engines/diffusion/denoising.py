@@ -1,7 +1,7 @@
 """The denoising loop of any diffusers pipeline, watched from outside: progress, cancelling, checkpoints, resuming.
 
-Every pipeline funnels its loop through two calls: the denoiser's `forward` and the scheduler's `step`. Both are
-wrapped while a request is served. After a step everything that the rest of the clip depends on is: what the
+Every pipeline funnels its loop through two calls: the denoiser's and the scheduler's `step`. Both are wrapped
+while a request is served. After a step everything that the rest of the clip depends on is: what the
 schedulers returned, what they remember, and the state of the random numbers. To resume, the same call is made with
 the same seed: whatever comes before the loop is computed again; during the steps that were done already the
 denoiser computes nothing and the scheduler returns what was kept. No code of any pipeline is copied for it.
@@ -14,7 +14,7 @@ import functools
 import io
 import pickle
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,17 +22,26 @@ import torch
 
 from generation.engines import checkpoints as checkpoint_files
 from generation.engines.base import Checkpoints, OnStep
+from generation.engines.diffusion.step_cache import StepCache
 
 DENOISERS = ("transformer", "transformer_2", "unet")
 """What pipelines call the parts that denoise."""
 
 State = dict[str, Any]
+Shapes = list[tuple[tuple[int, ...], torch.dtype]]
+Copy = Callable[[torch.Tensor], torch.Tensor]
+
+
+def denoisers_of(pipe: Any) -> list[Any]:
+    """The parts of the pipeline that denoise."""
+    return [part for name in DENOISERS if (part := getattr(pipe, name, None)) is not None]
 
 
 class Denoising:
     """One run of the loop. `on_step`, `Checkpoints.due` and `Checkpoints.save` may raise to end it.
 
-    `save` is called with the step and a function that gives the state as bytes. `begin_at` is such a state.
+    `save` is called with the step and a function that gives the state as bytes. `begin_at` is such a state. With a
+    `step_cache`, the step may be one of the latest ones (see there).
     """
 
     def __init__(
@@ -43,25 +52,26 @@ class Denoising:
         checkpoints: Checkpoints,
         save: Callable[[int, Callable[[], bytes]], None],
         begin_at: State | None = None,
+        step_cache: StepCache | None = None,
     ) -> None:
         self._pipe, self._generator = pipe, generator
         self._on_step, self._checkpoints, self._save = on_step, checkpoints, save
-        self._begin_at = begin_at
+        self._begin_at, self._cache = begin_at, step_cache
+        self._resumable: State | None = begin_at
+        """With a step cache: the latest state that needs nothing of what the cache remembers."""
+        self._perhaps: State | None = None
+        """The state before this step, which is such a one if this step is computed in full."""
         self._spared: int = begin_at["step"] if begin_at else 0
         self._schedulers: list[Any] = []
         """In the order of their first steps; some pipelines use copies of their scheduler."""
         self._done: list[int] = []
         self._returned: dict[int, Any] = {}
         self._random: torch.Tensor | None = None
-        self._shapes: list[tuple[tuple[int, ...], torch.dtype]] = []
+        self._shapes: list[Shapes] = list(begin_at["shapes"]) if begin_at else []
+        """Of what the denoiser returns, by its calls in one step: guidance calls it again in other batches."""
+        self._calls = 0
         self._asked_after = self._spared
         self.total = 0
-
-    @property
-    def denoisers(self) -> list[torch.nn.Module]:
-        """The parts of the pipeline that denoise."""
-        found = (getattr(self._pipe, name, None) for name in DENOISERS)
-        return [module for module in found if module is not None]
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -74,18 +84,28 @@ class Denoising:
 
         # A class of its own, not an attribute: copies that a pipeline makes of its scheduler are watched, too.
         scheduler.__class__ = type(kind.__name__, (kind,), {"step": step, "__module__": kind.__module__})
-        wrapped = [(module, module.__dict__.get("forward")) for module in self.denoisers]
-        for module, _ in wrapped:
-            module.forward = functools.partial(self._forward, module.forward)
+        kinds = [(module, type(module)) for module in denoisers_of(self._pipe)]
+        for module, kind_of_module in kinds:
+            # Likewise a class and not `forward`: hooks that come and go while the loop runs replace that.
+            call = self._call_of(kind_of_module)
+            module.__class__ = type(
+                kind_of_module.__name__,
+                (kind_of_module,),
+                {"__call__": call, "__module__": kind_of_module.__module__},
+            )
         try:
-            yield
+            with self._cache.on() if self._cache else nullcontext():
+                yield
         finally:
             scheduler.__class__ = kind
-            for module, own in wrapped:
-                if own is None:
-                    del module.__dict__["forward"]
-                else:
-                    module.forward = own
+            for module, kind_of_module in kinds:
+                module.__class__ = kind_of_module
+
+    def _call_of(self, kind: type[torch.nn.Module]) -> Callable[..., Any]:
+        def call(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+            return self._forward(module, functools.partial(kind.__call__, module, *args, **kwargs))
+
+        return call
 
     # --- The scheduler's side -----------------------------------------------------------------------------
 
@@ -93,6 +113,7 @@ class Denoising:
         which = self._number_of(scheduler)
         self._done[which] += 1
         step = self._done[which]
+        self._calls = 0
         if step <= self._spared:
             return self._replayed(which, step, args)
         returned = real(scheduler, *args, **kwargs)
@@ -128,31 +149,54 @@ class Denoising:
 
     # --- The denoiser's side ------------------------------------------------------------------------------
 
-    def _forward(self, real: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        done = min(self._done, default=0)
+    def _forward(self, denoiser: torch.nn.Module, real: Callable[[], Any]) -> Any:
+        done, call = min(self._done, default=0), self._calls
+        self._calls += 1
         if done < self._spared:
-            device = self._pipe._execution_device
-            shapes = (self._begin_at or {})["shapes"]
+            device, shapes = self._pipe._execution_device, self._shapes[min(call, len(self._shapes) - 1)]
             return tuple(torch.zeros(shape, dtype=dtype, device=device) for shape, dtype in shapes)
         if done > self._asked_after:  # every scheduler has made its step, and the next one has not begun
             self._asked_after = done
-            if self._checkpoints.due():
-                self._save(done, functools.partial(self._state, done))
-        returned = real(*args, **kwargs)
+            self._between_steps(done)
+        returned = self._through_cache(self._cache, denoiser, done, real) if self._cache else real()
         made = returned if isinstance(returned, tuple) else (returned,)
-        self._shapes = [(tuple(part.shape), part.dtype) for part in made if isinstance(part, torch.Tensor)]
+        self._shapes[call : call + 1] = [
+            [(tuple(part.shape), part.dtype) for part in made if isinstance(part, torch.Tensor)]
+        ]
         return returned
 
-    def _state(self, step: int) -> bytes:
-        state: State = {
+    def _between_steps(self, done: int) -> None:
+        if self._cache:
+            here = self._state(done, torch.Tensor.clone)
+            if self._cache.must_compute(done):
+                self._resumable, self._perhaps = here, None
+            else:
+                self._perhaps = here
+        if not self._checkpoints.due():
+            return
+        if self._resumable and self._cache:
+            self._save(self._resumable["step"], functools.partial(_as_bytes, self._resumable))
+        else:
+            self._save(done, lambda: _as_bytes(self._state(done, _in_main_memory)))
+
+    def _through_cache(
+        self, cache: StepCache, denoiser: torch.nn.Module, done: int, real: Callable[[], Any]
+    ) -> Any:
+        returned, computed = cache.forward(denoiser, done, real)
+        if computed and self._perhaps:
+            self._resumable, self._perhaps = self._perhaps, None
+        return returned
+
+    def _state(self, step: int, copied: Copy) -> State:
+        return {
             "step": step,
             "random": self._random,
-            "shapes": self._shapes,
+            "shapes": list(self._shapes),
             "schedulers": [
                 {
-                    "returned": _packed(self._returned[number]),
+                    "returned": _packed(self._returned[number], copied),
                     "remembers": {
-                        name: _packed(value)
+                        name: _packed(value, copied)
                         for name, value in vars(scheduler).items()
                         if name != "_internal_dict" and _can_be_kept(value)
                     },
@@ -160,9 +204,12 @@ class Denoising:
                 for number, scheduler in enumerate(self._schedulers)
             ],
         }
-        file = io.BytesIO()
-        torch.save(state, file)
-        return file.getvalue()
+
+
+def _as_bytes(state: State) -> bytes:
+    file = io.BytesIO()
+    torch.save(state, file)
+    return file.getvalue()
 
 
 def read_state(content: bytes, step: int) -> State:
@@ -189,15 +236,19 @@ def _can_be_kept(value: Any) -> bool:
     return value is None or isinstance(value, (torch.Tensor, bool, int, float, str))
 
 
-def _packed(value: Any) -> Any:
-    """A copy in main memory that `torch.load` takes with `weights_only`."""
+def _packed(value: Any, copied: Copy) -> Any:
+    """A copy that `torch.load` takes with `weights_only`."""
     if isinstance(value, torch.Tensor):
-        return {_WHERE: value.device.type != "cpu", "tensor": value.detach().to("cpu", copy=True)}
+        return {_WHERE: value.device.type != "cpu", "tensor": copied(value.detach())}
     if isinstance(value, dict):  # the outputs of schedulers are dictionaries, too
-        return {key: _packed(item) for key, item in value.items()}
+        return {key: _packed(item, copied) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(_packed(item) for item in value)
+        return type(value)(_packed(item, copied) for item in value)
     return copy.copy(value)
+
+
+def _in_main_memory(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.to("cpu", copy=True)
 
 
 def _unpacked(value: Any, device: torch.device) -> Any:

@@ -20,11 +20,17 @@ from PIL import Image
 
 from generation.engines import checkpoints as checkpoint_files
 from generation.engines.base import Checkpoints, EngineError, EngineRequest, EngineSetup, FrameSink, OnStep
-from generation.engines.diffusion import memory
-from generation.engines.diffusion.denoising import Denoising, read_state
+from generation.engines.diffusion import attention, compiling, memory
+from generation.engines.diffusion.adapters import Adapters
+from generation.engines.diffusion.denoising import Denoising, denoisers_of, read_state
+from generation.engines.diffusion.loading import DTYPES
 from generation.engines.diffusion.prompts import EncodedPrompts, Encoding
+from generation.engines.diffusion.step_cache import StepCache
 from generation.engines.pictures import framed_picture
 
+SWITCHES = ("attention", "compile")
+"""Options of all families: one of `attention.KERNELS` instead of the fastest, and whether blocks are compiled.
+What came of them stands in the recipe, not what was wished."""
 FRAMES_AT_ONCE = 16
 """Frames that are turned into bytes together: few enough to need little memory, enough to be quick."""
 
@@ -45,6 +51,11 @@ class DiffusionEngine(ABC):
     """
 
     pipe: Any = None
+    kernels: attention.Attention | None = None
+    """Of attention: chosen once, when the weights are first loaded."""
+    adapters: Any = None
+    """The pipeline's `Adapters`."""
+    compiled: bool = False
     name: ClassVar[str]
     version: ClassVar[str]
     """Goes up whenever the same request would give other frames."""
@@ -107,6 +118,7 @@ class DiffusionEngine(ABC):
         self.setup = setup
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._words = EncodedPrompts()
+        self.kernels = None
         self._load_under(setup.memory_plan)
 
     def warm_up(self) -> None:
@@ -135,11 +147,8 @@ class DiffusionEngine(ABC):
 
     def unload(self) -> None:
         """Let go of the pipeline."""
-        self.pipe = None
+        self._let_go()
         self._words.clear()
-        gc.collect()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
 
     # --- One request ----------------------------------------------------------------------------------------
 
@@ -151,11 +160,13 @@ class DiffusionEngine(ABC):
         on_step: OnStep,
         checkpoints: Checkpoints,
     ) -> dict[str, Any]:
-        # 1. Where an earlier attempt stopped.
-        facts = checkpoint_files.facts_of(request, self.name, self.version, **self._reckons_by(), **_seen(request))
+        # 1. Adapters; and where an earlier attempt stopped.
+        reckons_by = {**self._reckons_by(), "adapters": self.adapters.use(request.adapters)}
+        facts = checkpoint_files.facts_of(request, self.name, self.version, **reckons_by, **_seen(request))
         begin_at = None
         if request.checkpoint:
             begin_at = read_state(checkpoint_files.read(request.checkpoint, facts), request.checkpoint.step)
+        cache = StepCache(denoisers_of(self.pipe), request.step_cache) if request.step_cache else None
 
         # 2. Words.
         words = self._words.get(self.words_key(request), partial(self._encode, request, pictures), self.device)
@@ -170,8 +181,10 @@ class DiffusionEngine(ABC):
             checkpoints,
             lambda step, state: checkpoints.save(step, lambda file: checkpoint_files.write(file, facts, state())),
             begin_at,
+            cache,
         )
-        with torch.inference_mode(), denoising.watched():
+        kernels = self.kernels or attention.Attention()
+        with torch.inference_mode(), denoising.watched(), kernels.preferred():
             output = pipe(**words, **self.arguments(request, pictures), generator=generator, output_type="pt")
 
         # 4. Frames.
@@ -208,21 +221,49 @@ class DiffusionEngine(ABC):
 
     def _load_under(self, plan: str) -> None:
         """Bring the pipeline up under a plan, after letting go of one that is there."""
-        self.pipe = None
-        gc.collect()
+        self._let_go()
         self.pipe = self.load_pipeline(self.setup)
-        self.quantised = memory.arrange(self.pipe, memory.plan_called(plan), self.device)
+        arrangement = memory.plan_called(plan)
+        denoisers = denoisers_of(self.pipe)
+        if self.kernels is None:  # while the GPU is still empty
+            self.kernels = attention.choose(self.device, denoisers[0], self.setup.options.get("attention", ""))
+        self.quantised = memory.arrange(self.pipe, arrangement, self.device)
+        self.attention_used = self.kernels.apply(denoisers)
+        self.adapters = Adapters(self.pipe, DTYPES[self.setup.precision], plan)
+        # Last: what is changed in a compiled block has it compiled anew.
+        if self.setup.cache:
+            # PyTorch does not tell its kernels of attention apart when it looks for what it has compiled.
+            compiling.keep_compiled_code(self.setup.cache / self.attention_used)
+        self.compiled = self._compiles(arrangement) and compiling.can_compile(self.device)
+        if self.compiled:
+            compiling.compile_blocks(denoisers)
         self.memory_plan = plan
+
+    def _let_go(self) -> None:
+        self.pipe = self.adapters = None
+        if self.compiled:
+            compiling.forget()
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _compiles(self, plan: memory.Plan) -> bool:
+        """Whether blocks are to be compiled: not where Python has to run between their layers."""
+        wanted: bool = self.setup.options.get("compile", True)
+        return wanted and not plan.streams_blocks and self.quantised != "layerwise"
 
     # --- The recipe -----------------------------------------------------------------------------------------
 
     def _reckons_by(self) -> dict[str, Any]:
         """What decides about the picture beside the request: a checkpoint of anything else is of no use."""
+        options = {name: value for name, value in self.setup.options.items() if name not in SWITCHES}
         return {
             "model": self.setup.model,
             "precision": self.setup.precision,
             "quantised": self.quantised,
-            "setup": {"scheduler": self.setup.scheduler, "shift": self.setup.shift, **self.setup.options},
+            "attention": self.attention_used,
+            "compiled": self.compiled,
+            "setup": {"scheduler": self.setup.scheduler, "shift": self.setup.shift, **options},
             "torch": str(torch.__version__),
             "diffusers": diffusers.__version__,
         }

@@ -45,10 +45,32 @@ def folder_of(setup: EngineSetup) -> Path:
     return folder
 
 
+def pipeline_class(setup: EngineSetup, *known: type[Any]) -> type[Any]:
+    """That one of the `known` classes which the weights were saved from. Raises `EngineError` (machine)."""
+    folder = folder_of(setup)
+    name = json.loads((folder / "model_index.json").read_text("utf-8"))["_class_name"]
+    for kind in known:
+        if kind.__name__ == name:
+            return kind
+    names = " or ".join(kind.__name__ for kind in known)
+    raise EngineError(
+        "weights_unreadable",
+        f"the weights of {setup.model} must be of a {names}, but {folder} has a {name}",
+        "machine",
+    )
+
+
 def load_pipeline(
-    kind: type[Any], setup: EngineSetup, *, full_precision: tuple[str, ...] = (), **parts: Any
+    kind: type[Any],
+    setup: EngineSetup,
+    *,
+    full_precision: tuple[str, ...] = (),
+    half_precision: tuple[str, ...] = (),
+    **parts: Any,
 ) -> Any:
     """The pipeline of class `kind`, in the setup's precision; the parts named in `full_precision` in fp32.
+
+    Where the precision is bf16, the parts named in `half_precision` are in fp16: finer, and of a smaller range.
 
     `parts` take the place of what the folder has. Raises `EngineError` (machine) when the weights are missing or
     broken.
@@ -56,6 +78,8 @@ def load_pipeline(
     folder = folder_of(setup)
     dtype = DTYPES[setup.precision]
     dtypes = {"default": dtype, **dict.fromkeys(full_precision, torch.float32)}
+    if dtype == torch.bfloat16:
+        dtypes |= dict.fromkeys(half_precision, torch.float16)
     try:
         if setup.single_file:
             name, file = setup.single_file

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-KEPT = 64
-"""Encodings that are kept, in main memory: each is some MB."""
+KEPT_BYTES = 2 * 2**30
+"""Of encodings, in main memory: some hundreds of most models, two or three of LTX-2."""
 
 Encoding = dict[str, Any]
 
@@ -28,13 +28,17 @@ class EncodedPrompts:
             self.hits += 1
         else:
             self._kept[key] = _moved(encode(), torch.device("cpu"))
-            while len(self._kept) > KEPT:
+            while len(self._kept) > 1 and sum(map(_size, self._kept.values())) > KEPT_BYTES:
                 self._kept.popitem(last=False)
         return _moved(self._kept[key], device)
 
     def clear(self) -> None:
         """Forget everything."""
         self._kept.clear()
+
+
+def _size(encoding: Encoding) -> int:
+    return sum(part.nbytes for part in encoding.values() if isinstance(part, torch.Tensor))
 
 
 def _moved(encoding: Encoding, device: torch.device) -> Encoding:

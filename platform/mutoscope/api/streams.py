@@ -32,7 +32,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from generation import live, selectors
-from generation.api import EtaSerializer, JobSerializer, QueueSerializer
+from generation.api.shapes import EtaSerializer, JobSerializer, QueueSerializer
 from generation.forecast.outlook import outlooks
 from generation.models import Job
 from mutoscope.accounts.models import User

@@ -5,7 +5,8 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
 from assets.api import AssetViewSet
-from generation.api import JobViewSet, ModelViewSet
+from generation.api.jobs import JobViewSet
+from generation.api.models import ModelViewSet
 from mutoscope.accounts.api import MeView, WorkspaceView
 from mutoscope.health import LiveView, ReadyView
 

@@ -6,7 +6,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django import forms
+from django.utils.datastructures import MultiValueDict
 
+from generation import catalog
+from generation.adapters import AdapterWish
 from generation.catalog.schema import Mode
 from generation.services import JobRequest
 from mutoscope.accounts.models import ApiKey
@@ -28,10 +31,13 @@ class CreateForm(RefusableForm):
     model = forms.CharField(required=False)
     mode = forms.CharField(required=False)
     picture = forms.UUIDField(required=False)
+    last_picture = forms.UUIDField(required=False)
     file = forms.FileField(required=False, allow_empty_file=True, max_length=None)
     size = forms.CharField(required=False)
     seconds = forms.FloatField(required=False)
     fps = forms.IntegerField(required=False)
+    preset = forms.CharField(required=False)
+    adapters = forms.Field(required=False, widget=forms.SelectMultiple)
     prompt = forms.CharField(required=False, strip=False)
     negative_prompt = forms.CharField(required=False, strip=False)
     steps = forms.IntegerField(required=False)
@@ -42,22 +48,49 @@ class CreateForm(RefusableForm):
     @property
     def shown(self) -> dict[str, str]:
         """What each input holds when the page is drawn: what was typed, else what the form starts from."""
-        values = {name: self[name].value() for name in self.fields if name != "file"}
+        values = {name: self[name].value() for name in self.fields if name not in ("file", "adapters")}
         values["token"] = values["token"] or str(uuid4())
         return {name: "" if value is None else str(value) for name, value in values.items()}
 
     def choose_picture(self, picture_id: UUID) -> None:
         """Take a picture that came with this form as a file, so that the page drawn again has it chosen."""
-        self.data = {name: self.data[name] for name in self.data} | {"picture": str(picture_id)}
+        data = MultiValueDict(self.data)
+        data["picture"] = str(picture_id)
+        self.data = data
         self.cleaned_data["picture"] = picture_id
+
+    @property
+    def chosen_adapters(self) -> dict[str, str]:
+        """The adapters that are ticked, each with its strength as typed."""
+        source = self.data if self.is_bound else self.initial
+        names: list[str] = self["adapters"].value() or []
+        return {name: str(source.get(f"strength-{name}", "")) for name in names}
+
+    def clean_adapters(self) -> tuple[AdapterWish, ...]:
+        """The wishes; whether the model takes them is for the services to say."""
+        wishes = []
+        for name, typed in self.chosen_adapters.items():
+            try:
+                wishes.append(AdapterWish(name, float(typed) if typed else None))
+            except ValueError as error:
+                raise forms.ValidationError(
+                    f"the strength of {name} must be a number, but is {typed!r}"
+                ) from error
+        return tuple(wishes)
 
     def to_request(self) -> JobRequest:
         """The job that is asked for."""
         given = {name: value for name, value in self.cleaned_data.items() if value != ""}
         asked: dict[str, Any] = {name: given[name] for name in given.keys() - {"token", "file"}}
         asked.setdefault("model", "")
+        # What the page hides stays chosen there, for when the mode or the model is changed back.
         if asked.get("mode") == Mode.TEXT_TO_VIDEO:
-            asked["picture"] = None  # the page leaves the picture chosen, for when the mode is changed back
+            asked["picture"] = None
+        if asked.get("mode") != Mode.FIRST_LAST_FRAME:
+            asked["last_picture"] = None
+        model = catalog.models().get(asked["model"])
+        if model and model.prompt.use == "ignored":
+            asked |= {"prompt": "", "negative_prompt": ""}
         return JobRequest(**asked)
 
     def idempotency_key(self) -> str:

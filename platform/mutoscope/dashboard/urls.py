@@ -7,6 +7,7 @@ from mutoscope.dashboard.views import create, jobs, library, workspace
 app_name = "dashboard"
 urlpatterns = [
     path("", create.create, name="create"),
+    path("estimate", create.estimate, name="estimate"),
     path("upload", create.upload, name="upload"),
     path("jobs", jobs.jobs, name="jobs"),
     path("jobs/<uuid:job_id>", jobs.job, name="job"),

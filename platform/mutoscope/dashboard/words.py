@@ -1,7 +1,12 @@
-"""What is to be expected of a job, as people say it: its place in the line, and how long it will take."""
+"""What is to be expected of a job, as people say it: its place in the line, how long it takes, what it costs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from generation.estimates import Clip, Estimate
 from generation.forecast.outlook import Outlook
 from generation.forecast.pace import Span
 from generation.models import Job
@@ -25,6 +30,74 @@ def expectation(job: Job, outlook: Outlook | None) -> str:
         parts.append(about(outlook.ends_in))
     obstacle = _obstacle(outlook)
     return f"{', '.join(parts)}. {obstacle}" if obstacle else ", ".join(parts)
+
+
+MISSING = {
+    "picture": "Choose a picture, and you are told here what the clip comes to.",
+    "last_picture": "Choose what it ends on, and you are told here what the clip comes to.",
+    "prompt": "Write a prompt, and you are told here what the clip comes to.",
+}
+"""What is said while a field is still empty that the model needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateWords:
+    """An estimate in three short lines; or why there is none."""
+
+    made: str = ""
+    wait: str = ""
+    price: str = ""
+    refusal: str = ""
+
+
+def of_estimate(estimate: Estimate) -> EstimateWords:
+    """What is made and delivered, when it would be there, what it costs."""
+    return EstimateWords(
+        made=made(estimate.engine, estimate.clip), wait=_wait(estimate), price=_price(estimate.credits)
+    )
+
+
+def made(engine: Clip, clip: Clip) -> str:
+    """Such as: The engine makes 1280 × 736 × 97 frames; you get 1280 × 720, 4 s."""
+    got = f"{clip.width} × {clip.height}, {clip.seconds:g} s"
+    if (engine.width, engine.height, engine.frames) == (clip.width, clip.height, clip.frames):
+        return f"You get {got}: {clip.frames} frames, just as the engine makes them."
+    return f"The engine makes {engine.width} × {engine.height} × {engine.frames} frames; you get {got}."
+
+
+def _wait(estimate: Estimate) -> str:
+    outlook = estimate.outlook
+    if outlook.position is None or not outlook.ends_in:
+        needs = f"Takes the engine {about(estimate.engine_seconds)}, once it begins"
+        obstacle = _obstacle(outlook)
+        return f"{needs}. {obstacle}" if obstacle else needs
+    return f"Done in {about(outlook.ends_in)} · {_place(outlook)}"
+
+
+def _price(amount: int) -> str:
+    return f"{amount} credit{'' if amount == 1 else 's'}" if amount else "Free"
+
+
+def lines(recipe: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """A recipe as names and values to read, what is nested one after the other."""
+    found: list[tuple[str, str]] = []
+    for key, value in sorted(recipe.items()):
+        name = str(key).replace("_", " ")
+        if isinstance(value, Mapping):
+            found += [(f"{name} · {inner}", text) for inner, text in lines(value)]
+        elif value not in (None, "", [], {}):
+            found.append((name, _text(value)))
+    return found
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(_text(item) for item in value)
+    if isinstance(value, Mapping):
+        return " ".join(text for _, text in lines(value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _place(outlook: Outlook) -> str:

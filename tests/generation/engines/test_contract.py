@@ -57,7 +57,8 @@ def preview() -> Case:
 
 def still() -> Case:
     """As many steps as cancelling and checkpoints need, and fewer than frames."""
-    return Case(StillEngine, EngineSetup(), request_for(PHOTOGRAPH, steps=8, memory_plan="full"), (1, 96, 176))
+    request = request_for(PHOTOGRAPH, "with sound", steps=8, memory_plan="full")
+    return Case(StillEngine, EngineSetup(), request, (1, 96, 176))
 
 
 SHORT = {"max_sequence_length": 16}
@@ -126,8 +127,62 @@ def svd() -> Case:
     return tiny("generation.engines.svd:SVDEngine", "tiny-svd", (3, 32, 16), frames=4, width=16, height=16)
 
 
+HUNYUAN = "generation.engines.hunyuan:HunyuanVideoEngine"
+HUNYUAN15 = "generation.engines.hunyuan15:HunyuanVideo15Engine"
+
+
+def hunyuan_token_replace() -> Case:
+    """Guidance is embedded. A clip of a single frame would be the picture itself."""
+    return tiny(HUNYUAN, "tiny-hunyuan-i2v", (5, 64, 32), guidance=6.0)
+
+
+def hunyuan_latent_concat() -> Case:
+    return tiny(HUNYUAN, "tiny-hunyuan-i2v-33ch", (1, 64, 32))
+
+
+def hunyuan_t2v() -> Case:
+    """Guided twice: embedded, and by a forward for the negative prompt."""
+    wishes: dict[str, Any] = {"mode": "t2v", "image": None, "setup_options": {"true_cfg_scale": 2.0}}
+    return tiny(HUNYUAN, "tiny-hunyuan-t2v", (1, 64, 32), **wishes)
+
+
+def hunyuan15_i2v() -> Case:
+    return tiny(HUNYUAN15, "tiny-hunyuan15-i2v", (1, 64, 48))
+
+
+def hunyuan15_t2v() -> Case:
+    return tiny(HUNYUAN15, "tiny-hunyuan15-t2v", (1, 64, 48), mode="t2v", image=None)
+
+
+LTX2 = "generation.engines.ltx2:LTX2Engine"
+ALL_GUIDANCES = {"max_sequence_length": 16, "spatio_temporal_guidance_blocks": [1]}
+"""The pipeline's own: each step is three forwards, in batches of different sizes."""
+
+
+def ltx2_i2v() -> Case:
+    return tiny(LTX2, "tiny-ltx2", (1, 64, 32), setup_options=ALL_GUIDANCES)
+
+
+def ltx2_t2v() -> Case:
+    return tiny(LTX2, "tiny-ltx2", (1, 64, 32), mode="t2v", image=None, setup_options=ALL_GUIDANCES)
+
+
+def ltx2_flf2v() -> Case:
+    """On the fixed schedule of distilled weights, without any guidance."""
+    fixed = {
+        "max_sequence_length": 16,
+        "sigmas": [1.0, 0.99375, 0.9875, 0.98125, 0.975, 0.909375, 0.725, 0.421875],
+        **{f"{name}_scale": 1.0 for name in ("audio_guidance", "modality", "audio_modality")},
+        **{f"{name}_scale": 0.0 for name in ("stg", "audio_stg")},
+    }
+    wishes: dict[str, Any] = {"mode": "flf2v", "last_image": PHOTOGRAPH, "guidance": 1.0, "setup_options": fixed}
+    return tiny(LTX2, "tiny-ltx2", (17, 64, 32), **wishes)
+
+
 CASES: list[Callable[[], Case]] = [
     preview, still, ltx, wan_i2v, wan_flf2v, wan_t2v, wan_ti2v, cogvideox_i2v, cogvideox_t2v, cogvideox15_i2v, svd,
+    hunyuan_token_replace, hunyuan_latent_concat, hunyuan_t2v, hunyuan15_i2v, hunyuan15_t2v, ltx2_i2v, ltx2_t2v,
+    ltx2_flf2v,
 ]  # fmt: skip
 """A new engine joins with a function here."""
 
@@ -150,6 +205,7 @@ class Recorder:
     steps: list[tuple[int, int]] = field(default_factory=list)
     asked_at: list[int] = field(default_factory=list)
     kept: Checkpoint | None = None
+    heard: list[tuple[np.ndarray, int]] = field(default_factory=list)
 
     def write(self, frame: Picture) -> None:
         """Copy the frame, as sinks do, having looked whether it is what was asked for."""
@@ -161,10 +217,13 @@ class Recorder:
         self.frames.append(frame.copy())
 
     def sound(self, samples: np.ndarray, rate: int) -> None:
-        """Look whether it is sound."""
+        """Look whether it is sound, in time for the clip, and as long."""
         assert samples.dtype == np.int16
         assert samples.ndim == 2
-        assert rate > 0
+        assert len(samples) / rate == pytest.approx(self.request.frames / self.request.fps, abs=0.1)
+        assert len(self.frames) < self.request.frames
+        assert self.heard == []
+        self.heard.append((samples.copy(), rate))
 
     def on_step(self, done: int, total: int) -> None:
         """Note the step."""
@@ -203,8 +262,10 @@ def take_up(engine_class: type[Engine], setup: EngineSetup) -> Engine:
     return engine
 
 
-def digest(frames: list[Picture]) -> str:
-    return hashlib.sha256(b"".join(frame.tobytes() for frame in frames)).hexdigest()
+def digest(recorder: Recorder) -> str:
+    """Of everything that makes the clip."""
+    parts = [*recorder.frames, *(samples for samples, _ in recorder.heard)]
+    return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
 
 
 def go_on(
@@ -216,7 +277,7 @@ def go_on(
     recorder = Recorder(request)
     generate(engine, request, recorder)
     engine.unload()
-    return digest(recorder.frames), recorder.steps
+    return digest(recorder), recorder.steps
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda make_case: make_case.__name__)
@@ -392,7 +453,7 @@ def test_another_process_goes_on_from_a_checkpoint_to_the_same_frames(
     generate(engine, request, whole)
     going_on = replace(request, checkpoint=recorder.kept)
     resumed, steps = elsewhere.submit(go_on, case.engine, case.setup, going_on).result()
-    assert resumed == digest(whole.frames)
+    assert resumed == digest(whole)
     assert steps == whole.steps[5:]
 
 

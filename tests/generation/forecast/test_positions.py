@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from django.db import transaction
@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries
 
+from billing.selectors import plan_of
 from generation import control
-from generation.forecast.positions import places
+from generation.forecast.positions import NO_FLOW, place_of_newcomer, places
 from generation.models import Flow, Job
 from generation.scheduling.claims import Claimant, claim
 from mutoscope.accounts.models import Workspace
@@ -78,6 +79,35 @@ def _line(drawn: list[Tenant]) -> list[Job]:
 def _ahead(jobs: list[Job]) -> list[int]:
     found = places([job.pk for job in jobs])
     return [found[job.pk].ahead for job in jobs]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(drawn=tenants, work_ms=st.integers(1, 900), who=st.integers(0, 5), is_new=st.booleans())
+def test_the_place_before_submitting_is_the_one_after(
+    db: None, drawn: list[Tenant], work_ms: int, who: int, is_new: bool
+) -> None:
+    with transaction.atomic():
+        jobs = _line(drawn)
+        claim([PAID], Claimant("w"))  # the lane's clock has moved
+        workspace = workspace_of(99, weight=3) if is_new else jobs[who % len(jobs)].workspace
+        plan = plan_of(workspace.pk)
+        told = place_of_newcomer(_unsaved(workspace, work_ms), plan)
+        place = places([pk := queued(workspace, work_ms=work_ms).pk])[pk]
+        assert told.flow_id in (place.flow_id, NO_FLOW)
+        assert replace(told, flow_id=0) == replace(place, flow_id=0)
+        transaction.set_rollback(True)
+
+
+def _unsaved(workspace: Workspace, work_ms: int) -> Job:
+    return Job(workspace=workspace, lane=str(PAID), work_ms=work_ms)
+
+
+def test_a_newcomer_waits_for_the_end_of_one_of_its_workspaces_jobs(db: None) -> None:
+    small = workspace_of(1, concurrent_jobs=1)
+    queued(small)
+    assert not place_of_newcomer(_unsaved(small, 80), plan_of(small.pk)).throttled
+    claim([PAID], Claimant("w"))
+    assert place_of_newcomer(_unsaved(small, 80), plan_of(small.pk)).throttled
 
 
 def test_weights_are_shares(db: None) -> None:

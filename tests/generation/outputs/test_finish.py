@@ -198,8 +198,11 @@ def test_a_clip_that_is_not_what_was_asked_for_is_refused(finish: Callable[..., 
     assert job.output is not None
     path = Path(job.output.file.path)
     job.frames = 9
-    with pytest.raises(EngineError, match=r"must be .* 9, True\), but are .* 8, True\)"):
+    with pytest.raises(EngineError, match=r"must be .* 9, None, True\), but are .* 8, None, True\)"):
         check_clip(path, job)
+    job.frames = 8
+    with pytest.raises(EngineError, match=r"must be .* 'aac', True\), but are .* None, True\)"):
+        check_clip(path, job, with_sound=True)
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(EngineError) as caught:
         check_clip(path, job)

@@ -41,6 +41,11 @@ def folder(tmp_path: Path, settings: Any) -> Path:
 
 
 @pytest.fixture(autouse=True)
+def licences(db: None) -> None:
+    """Models that ship have licences that must be accepted, and the database knows which are."""
+
+
+@pytest.fixture(autouse=True)
 def one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("generation.management.commands.models.gpus", lambda: [GPU])
 

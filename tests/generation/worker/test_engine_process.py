@@ -35,6 +35,8 @@ class Follower:
 
     def on_checkpoint(self, step: int, file: Path) -> None: ...
 
+    def on_sound(self, file: Path) -> None: ...
+
     def wish(self) -> Wish:
         return Wish.GO_ON
 

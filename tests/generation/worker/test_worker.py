@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import redis
+from PIL import Image
 
 from assets.models import Asset
+from assets.services import upload
 from generation import services
 from generation.models import Attempt, Job
 from generation.services import JobRequest
 from mutoscope.accounts.selectors import Access
-from mutoscope.media import is_faststart, probe
-from tests.conftest import RunManage, wait_for, wait_for_state
+from mutoscope.media import frame_as_png, is_faststart, probe
+from tests.conftest import RunManage, picture_file, wait_for, wait_for_state
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
 
@@ -44,6 +49,49 @@ def test_a_job_becomes_a_clip(access: Access, picture: Asset, manage: RunManage)
     assert attempt.outcome == Attempt.Outcome.SUCCEEDED
     assert attempt.claimed_at <= attempt.engine_started_at <= attempt.engine_ended_at <= attempt.ended_at  # type: ignore[operator]
     assert (job.recipe["engine"], job.recipe["seed"]) == ("still", 5)
+
+
+def test_a_clip_reaches_the_picture_it_is_to_end_on(access: Access, picture: Asset, manage: RunManage) -> None:
+    last = upload(access, picture_file(80, 80))
+    wishes = JobRequest(
+        model="zoetrope", mode="flf2v", picture=picture.pk, last_picture=last.pk, preset="draft", seconds=2
+    )
+    job = services.submit(access, wishes)
+    with manage("worker", "--model", "zoetrope"):
+        wait_for_state(job, "succeeded")
+    assert job.output is not None
+    video = probe(job.output.file.path, strict=True).video
+    assert video is not None
+    assert (video.width, video.height, video.frames) == (96, 72, 17)  # 16 were asked for
+    with Image.open(last.file.path) as image:
+        due = hashlib.sha256(image.tobytes()).digest()[:3]
+    png = frame_as_png(Path(job.output.file.path), at=16 / 8, max_side=96)
+    shown = Image.open(io.BytesIO(png)).convert("RGB").getpixel((48, 36))
+    assert isinstance(shown, tuple)
+    assert all(abs(a - b) <= 6 for a, b in zip(shown, due, strict=True)), (shown, tuple(due))
+
+
+def test_a_clip_keeps_its_sound(access: Access, picture: Asset, manage: RunManage) -> None:
+    loud, again = (submit(access, picture, "sound", seed=5) for _ in range(2))
+    silent = submit(access, picture, seed=5)
+    with manage("worker", "--model", "still"):
+        for job in (loud, silent, again):
+            wait_for_state(job, "succeeded")
+    assert loud.output is not None
+    assert silent.output is not None
+    assert again.output is not None
+    media = probe(loud.output.file.path, strict=True)
+    assert media.video is not None
+    assert media.audio is not None
+    assert (media.video.frames, media.audio.codec, media.audio.sample_rate, media.audio.channels) == (
+        8,
+        "aac",
+        16_000,
+        2,
+    )
+    assert is_faststart(loud.output.file.path)
+    assert probe(silent.output.file.path).audio is None
+    assert again.output.sha256 == loud.output.sha256
 
 
 def test_cancelling_frees_the_engine_within_a_step(access: Access, picture: Asset, manage: RunManage) -> None:

@@ -162,6 +162,38 @@ def test_from_sign_up_to_the_clip(site: str, manage: RunManage, tmp_path: Path) 
         expect(page.locator(".job-row")).to_contain_text("Succeeded")
 
 
+def test_from_one_picture_to_another(
+    site: str, session: str, manage: RunManage, picture: Asset, access: Access
+) -> None:
+    last = upload(access, picture_file(80, 80, name="last.png"))
+    with manage("worker", "--model", "zoetrope"), _watched() as page:
+        _sign_in(page, site, session)
+        page.goto(f"{site}/?picture={picture.pk}")
+        estimate = page.locator("#estimate")
+        expect(estimate).to_contain_text("You get")
+        page.locator("[name=model][value=zoetrope]").check()
+        expect(estimate).to_contain_text("The engine makes 96 × 96 × 33 frames; you get 96 × 72, 4 s.")
+        page.locator("#id_seconds").fill("1")
+        expect(estimate).to_contain_text("The engine makes 96 × 96 × 9 frames; you get 96 × 72, 1 s.")
+
+        page.get_by_role("radio", name="From words alone").check()
+        expect(page.locator(".create-picture")).to_be_hidden()
+        page.get_by_role("radio", name="From one picture to another", exact=True).check()
+        expect(page.locator("#stage")).to_contain_text(picture.name)
+        expect(estimate).to_contain_text("Choose what it ends on")
+        page.locator("#last-strip").get_by_title(last.name).click()
+        page.get_by_role("radio", name="Draft").check()
+        expect(estimate).to_contain_text("you get 96 × 72, 1.125 s.")
+        expect(estimate).to_contain_text("3 credits")
+        page.get_by_role("button", name="Make the clip").click()
+
+        expect(page.locator("#panel")).to_have_attribute("data-state", "succeeded", timeout=BY_THE_END)
+        expect(page.locator(".facts")).to_contain_text("Draft")
+        page.locator(".job-facts summary").click()
+        expect(page.locator(".recipe")).to_contain_text("still")
+    assert Job.objects.get().last_picture == last
+
+
 def test_by_keyboard_alone(site: str, manage: RunManage, access: Access, picture: Asset) -> None:
     with manage("worker", "--model", "still"), _watched() as page:
         page.goto(f"{site}/account/login/")
@@ -192,7 +224,7 @@ def test_by_keyboard_alone(site: str, manage: RunManage, access: Access, picture
 
         expect(page.locator("#panel")).to_have_attribute("data-state", "succeeded", timeout=BY_THE_END)
         expect(page.locator(".facts")).to_contain_text("2 s")
-        _tab_to(page, "summary")
+        _tab_to(page, ".menu > summary")
         page.keyboard.press("Enter")
         _tab_to(page, ".menu-panel [action='/account/logout/'] button")
         page.keyboard.press("Enter")
@@ -224,8 +256,8 @@ def pages(access: Access, picture: Asset) -> list[str]:
     upload(access, picture_file(400, 900, name="a-very-long-name-as-cameras-and-people-give-them-2026-final.png"))
     job = submit(access, JobRequest(model="preview", picture=picture.pk, prompt="Unendingly" * 20))
     return [
-        "/", f"/?from={job.pk}", f"/jobs/{job.pk}", "/jobs", "/library", "/keys", "/account/email/",
-        "/account/password/change/", "/account/logout/",
+        "/", "/?model=zoetrope", f"/?from={job.pk}", f"/jobs/{job.pk}", "/jobs", "/library", "/keys",
+        "/account/email/", "/account/password/change/", "/account/logout/",
     ]  # fmt: skip
 
 
@@ -336,6 +368,8 @@ def test_a_refused_upload_and_a_deleted_asset(site: str, session: str, picture: 
 def test_without_scripts_a_job_can_be_made(site: str, session: str, tmp_path: Path) -> None:
     with _watched(java_script_enabled=False) as page:
         _sign_in(page, site, session)
+        page.goto(f"{site}/?model=zoetrope&mode=t2v")
+        expect(page.locator("#estimate")).to_contain_text("The engine makes 96 × 96 × 9 frames")
         page.goto(f"{site}/")
         page.locator("#id_file").set_input_files(_picture_on_disk(tmp_path))
         page.locator("[name=prompt]").fill("pan left")

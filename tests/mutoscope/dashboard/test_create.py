@@ -100,7 +100,7 @@ def test_a_file_that_came_with_a_refused_form_is_kept_and_chosen(alices: Client,
     ("fields", "sentence"),
     [
         ({"model": "preview"}, "the mode i2v needs a picture"),
-        ({"model": "nope"}, "but is &#x27;nope&#x27;"),
+        ({"model": "nope"}, ", but is &#x27;nope&#x27;"),
         ({"model": "still", "seconds": "soon"}, "Enter a number."),
         ({"model": "still", "picture": "x"}, "Enter a valid UUID."),
         ({"model": "still", "mode": "t2v", "tier": "gold"}, "tier must be one of paid, batch, free"),

@@ -9,13 +9,14 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
+from assets.models import Asset
 from generation import catalog, selectors, services
 from generation.forecast.outlook import outlook, outlooks
 from generation.models import Job
 from mutoscope.accounts.selectors import Access
 from mutoscope.dashboard.gate import Visit, workspace_page
 from mutoscope.dashboard.paging import page_of
-from mutoscope.dashboard.words import expectation
+from mutoscope.dashboard.words import expectation, lines
 
 FILTERS = {
     "": ("All", frozenset(Job.State)),
@@ -84,9 +85,17 @@ def _facts(access: Access, job_id: UUID) -> dict[str, Any]:
         "expected": expectation(found, outlook(found)),
         "events": found.events.all(),
         "model_name": _names().get(found.model, found.model),
-        "picture": found.picture if found.picture and not found.picture.deleted_at else None,
-        "clip": found.output if found.output and not found.output.deleted_at else None,
+        "picture": _still_there(found.picture),
+        "last_picture": _still_there(found.last_picture),
+        "clip": _still_there(found.output),
+        "is_cut": (found.engine_width, found.engine_height, found.engine_frames)
+        != (found.width, found.height, found.frames),
+        "recipe": lines(found.recipe),
     }
+
+
+def _still_there(asset: Asset | None) -> Asset | None:
+    return asset if asset and not asset.deleted_at else None
 
 
 def _names() -> dict[str, str]:

@@ -67,6 +67,8 @@ document.addEventListener("htmx:load", (event) => {
   }
   const fresh = stage.contains(elt) ? stage.querySelector("[data-width]") : null;
   if (fresh) fitSize(Number(fresh.dataset.width), Number(fresh.dataset.height));
+  // Nobody typed what has changed here, so the estimate would not hear of it.
+  if (fresh || elt === document.body) form.dispatchEvent(new Event("fit"));
 });
 
 // A page that the browser kept would send its old token, and get the old job in place of a new one.

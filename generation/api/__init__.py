@@ -1,0 +1,1 @@
+"""/api/v1/models and /api/v1/jobs."""
