@@ -11,7 +11,6 @@ from django.test import Client
 from django.urls import reverse
 
 from assets.models import Asset
-from generation import catalog
 from generation.models import Job
 from tests.conftest import picture_file
 
@@ -28,13 +27,11 @@ def _checked(html: str, name: str) -> str:
 
 def test_starts_from_the_models_defaults(alices: Client, picture: Asset) -> None:
     html = alices.get(CREATE).content.decode()
-    model = next(iter(catalog.models().values()))
-    assert _checked(html, "model") == model.slug
-    assert _checked(html, "size") == model.default_size
-    assert _checked(html, "fps") == str(model.frames.fps[0])
+    assert _checked(html, "model") == "preview"
+    assert _checked(html, "size") == "720p-16-9"
+    assert _checked(html, "fps") == "24"
     assert _checked(html, "tier") == "paid"
-    least, most, usual = model.frames.min_seconds, model.frames.max_seconds, model.frames.default_seconds
-    assert f'step="any" min="{least:g}" max="{most:g}" value="{usual:g}"' in html
+    assert 'name="seconds" inputmode="decimal" step="any" min="1" max="10" value="4"' in html
     assert str(picture.pk) in html
 
 
