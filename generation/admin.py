@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
-from generation import catalog, control, licences, workers
+from generation import adapter_admin, catalog, control, licences, workers  # noqa: F401  (the first: its page)
 from generation.catalog import territories
 from generation.models import Attempt, Job, JobEvent, LicenceAcceptance, Pause, Worker
 from generation.scheduling.lanes import UnknownLane

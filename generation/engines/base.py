@@ -30,6 +30,10 @@ class Checkpoint:
     file: Path
 
 
+KEPT_ADAPTERS_MIB = 2048
+"""So much of the adapters of earlier requests MAY an engine keep in main memory."""
+
+
 @dataclass(frozen=True, slots=True)
 class AdapterUse:
     """A LoRA that a request asks for: a local safetensors file and how strongly it acts.

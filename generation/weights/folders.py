@@ -32,3 +32,13 @@ def adapter_files(adapter: Adapter) -> tuple[Path, Path | None]:
     """The files of an adapter that a preset needs: for the one expert, and for the second if there is one."""
     folder = repository_folder(adapter.huggingface)
     return folder / adapter.file, folder / adapter.low_noise_file if adapter.low_noise_file else None
+
+
+def registered_adapter_file(storage_name: str) -> Path:
+    """Where this machine keeps its copy of an adapter's file that an operator has uploaded."""
+    return Path(settings.MODELS_FOLDER) / storage_name
+
+
+def hub_adapter_folder(repository: str, revision: str) -> Path:
+    """The folder of an adapter that an operator has registered from a hub: of one commit, for good."""
+    return Path(settings.MODELS_FOLDER) / "adapters" / f"{repository.replace('/', '--')}@{revision}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -75,6 +75,16 @@ def pull(model: Model, out: OutputWrapper, *, source: str = "", update: bool = F
         out.write(f"{model.name} needs no weights")
     elif model.weights.folder:
         out.write(f"the pipeline of {model.name} is yours, in {model.weights.folder}: nothing is pulled into it")
+    bring(needs, model.name, out, update=update, deep=deep)
+
+
+def bring(
+    needs: Sequence[Need], name: str, out: OutputWrapper, *, update: bool = False, deep: bool = False
+) -> None:
+    """Bring files of repositories to this machine, or what is missing of them, for what is called `name`.
+
+    `update` and `deep` are as in `pull`. Raises `WeightsError`.
+    """
     try:
         with ExitStack() as locks:
             for need in needs:
@@ -83,7 +93,7 @@ def pull(model: Model, out: OutputWrapper, *, source: str = "", update: bool = F
             _check_room(plans)
             _carry_out(plans, out)
     except OSError as error:
-        raise WeightsError(f"the weights of {model.name} cannot be stored: {error}") from error
+        raise WeightsError(f"the weights of {name} cannot be stored: {error}") from error
 
 
 def _plan(need: Need, *, update: bool, deep: bool, out: OutputWrapper) -> Plan:

@@ -23,7 +23,7 @@ from generation.engines.frames import FrameRing
 from generation.engines.process import Checkpointing
 from generation.models import Job
 from generation.outputs.finish import make_clip
-from generation.worker import checkpoints
+from generation.worker import adapters, checkpoints
 from generation.worker.checkpoints import CheckpointKeeper
 from generation.worker.drain import Drain, Outlook, Wish
 from generation.worker.engine_process import EngineProcess
@@ -277,6 +277,7 @@ def make_request(hold: Hold, folder: Path, memory_plan: str) -> EngineRequest:
         memory_plan=memory_plan,
         step_cache=preset.step_cache if preset else "",
         options=preset.options if preset else {},
+        adapters=adapters.fetch(hold),
     )
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import psutil
 
+from generation.catalog.schema import Model
+from generation.engines.base import KEPT_ADAPTERS_MIB
+
 MIB = 2**20
 
 VramOf = Callable[[Collection[int]], int | None]
@@ -40,6 +43,12 @@ def _own_memory(process: psutil.Process) -> int:
     """
     memory = process.memory_info()
     return int(memory.rss - getattr(memory, "shared", 0))
+
+
+def growth_allowed(model: Model) -> int:
+    """MiB by which the model's engine may grow before it is started again: adapters come with jobs, and stay."""
+    adapters = KEPT_ADAPTERS_MIB if model.lora or model.adapters else 0
+    return model.supervision.memory_growth_mib + adapters
 
 
 class DriftWatch:

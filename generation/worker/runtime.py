@@ -26,7 +26,7 @@ from generation.worker.drain import Drain
 from generation.worker.engine_process import EngineProcess
 from generation.worker.identity import Identity
 from generation.worker.leases import UNREACHABLE, Hold, LeaseKeeper
-from generation.worker.memory import DriftWatch
+from generation.worker.memory import DriftWatch, growth_allowed
 from generation.worker.progress import ProgressTeller
 from generation.worker.report import Reporter
 from generation.worker.scratch import Scratch
@@ -68,7 +68,7 @@ class Runtime:
         )
         self._scratch = Scratch(scratch)
         self._drift = DriftWatch(
-            self.model.supervision.memory_growth_mib,
+            growth_allowed(self.model),
             partial(gpu.used_by, identity.gpu.index) if identity.gpu else None,
         )
         self._room = threading.BoundedSemaphore(IN_HAND)

@@ -21,7 +21,9 @@ from PIL import Image
 from generation.engines import checkpoints as checkpoint_files
 from generation.engines.base import Checkpoints, EngineError, EngineRequest, EngineSetup, FrameSink, OnStep
 from generation.engines.diffusion import attention, compiling, memory
+from generation.engines.diffusion.adapters import Adapters
 from generation.engines.diffusion.denoising import Denoising, denoisers_of, read_state
+from generation.engines.diffusion.loading import DTYPES
 from generation.engines.diffusion.prompts import EncodedPrompts, Encoding
 from generation.engines.diffusion.step_cache import StepCache
 from generation.engines.pictures import framed_picture
@@ -51,6 +53,8 @@ class DiffusionEngine(ABC):
     pipe: Any = None
     kernels: attention.Attention | None = None
     """Of attention: chosen once, when the weights are first loaded."""
+    adapters: Any = None
+    """The pipeline's `Adapters`."""
     compiled: bool = False
     name: ClassVar[str]
     version: ClassVar[str]
@@ -156,12 +160,12 @@ class DiffusionEngine(ABC):
         on_step: OnStep,
         checkpoints: Checkpoints,
     ) -> dict[str, Any]:
-        # 1. Where an earlier attempt stopped.
-        facts = checkpoint_files.facts_of(request, self.name, self.version, **self._reckons_by(), **_seen(request))
+        # 1. Adapters; and where an earlier attempt stopped.
+        reckons_by = {**self._reckons_by(), "adapters": self.adapters.use(request.adapters)}
+        facts = checkpoint_files.facts_of(request, self.name, self.version, **reckons_by, **_seen(request))
         begin_at = None
         if request.checkpoint:
             begin_at = read_state(checkpoint_files.read(request.checkpoint, facts), request.checkpoint.step)
-
         cache = StepCache(denoisers_of(self.pipe), request.step_cache) if request.step_cache else None
 
         # 2. Words.
@@ -225,6 +229,7 @@ class DiffusionEngine(ABC):
             self.kernels = attention.choose(self.device, denoisers[0], self.setup.options.get("attention", ""))
         self.quantised = memory.arrange(self.pipe, arrangement, self.device)
         self.attention_used = self.kernels.apply(denoisers)
+        self.adapters = Adapters(self.pipe, DTYPES[self.setup.precision], plan)
         # Last: what is changed in a compiled block has it compiled anew.
         if self.setup.cache:
             # PyTorch does not tell its kernels of attention apart when it looks for what it has compiled.
@@ -235,7 +240,7 @@ class DiffusionEngine(ABC):
         self.memory_plan = plan
 
     def _let_go(self) -> None:
-        self.pipe = None
+        self.pipe = self.adapters = None
         if self.compiled:
             compiling.forget()
         gc.collect()

@@ -54,7 +54,9 @@ def quantise_dynamically(block: torch.nn.Module, device: torch.device) -> None:
     # torchao is imported here, not above: it takes seconds, and most workers never need it.
     quantize_(
         block,
-        Float8DynamicActivationFloat8WeightConfig(granularity=PerRow()),
+        # Its settings for the compiler would have it try kernels for minutes (107 s for LTX 2B on an H100, which
+        # takes 7 s without), and round fp32 products everywhere in the process.
+        Float8DynamicActivationFloat8WeightConfig(granularity=PerRow(), set_inductor_config=False),
         filter_fn=_can_be_multiplied,
         device=device,
     )

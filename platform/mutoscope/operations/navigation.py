@@ -18,6 +18,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
                 _link("Lanes", "low_priority", "generation_pause"),
                 _link("Workers", "memory", "generation_worker"),
                 _link("Licences", "gavel", "generation_licenceacceptance"),
+                _link("Adapters", "layers", "generation_adapter"),
             ],
         },
         {"title": "Library", "items": [_link("Assets", "photo_library", "assets_asset")]},

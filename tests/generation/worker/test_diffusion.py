@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from diffusers import LTXConditionPipeline
+from django.core.files.base import ContentFile
 from rest_framework.test import APIClient
 
 from assets.models import Asset
-from generation import services
-from generation.models import Attempt, Job, Worker
+from generation import adapter_registry, services
+from generation.models import Adapter, Attempt, Job, Worker
 from generation.services import JobRequest
 from mutoscope.accounts.selectors import Access
 from mutoscope.media import is_faststart, probe
 from tests.conftest import RunManage, wait_for, wait_for_state
-from tests.tiny import weights
+from tests.tiny import lora, weights
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
 
@@ -97,3 +100,43 @@ def test_killed_in_mid_denoise_it_goes_on_to_the_same_clip(
     assert whole.output is not None
     assert broken.output is not None
     assert whole.output.sha256 == broken.output.sha256
+
+
+def register_adapter(name: str, tmp_path: Path, seed: int, **differences: int) -> None:
+    """A LoRA for the tiny model, as operators register one."""
+    pipe = LTXConditionPipeline.from_pretrained(weights("tiny-ltx"))
+    file = lora.write(tmp_path / f"{name}.safetensors", lora.factors(pipe.transformer, seed, **differences))
+    adapter = Adapter(name=name, models_allowed=["tiny-ltx"])
+    adapter.file = ContentFile(file.read_bytes(), file.name)
+    adapter_registry.register(adapter)
+
+
+def test_adapters_come_and_go_with_their_jobs(
+    access: Access, picture: Asset, manage: RunManage, tmp_path: Path
+) -> None:
+    register_adapter("grain", tmp_path, 1)
+    register_adapter("smoke", tmp_path, 2)
+    register_adapter("unfit", tmp_path, 3, wider=8)
+    worn = ([], ["grain"], ["smoke", "grain"], ["unfit"], [], ["grain"])
+    jobs = []
+    for names in worn:
+        job = submit(access, picture, seed=5)
+        wishes = [{"name": name, "strength": 0.7} for name in names]
+        Job.objects.filter(pk=job.pk).update(adapters=wishes)
+        jobs.append(job)
+    models = tmp_path / "models"  # the weights, and room for this test's copies
+    models.mkdir()
+    (models / "tests--tiny-ltx").symlink_to(weights("tiny-ltx"))
+    with manage("worker", "--model", "tiny-ltx", MODELS_FOLDER=str(models)):
+        for job, names in zip(jobs, worn, strict=True):
+            wait_for_state(job, "failed" if names == ["unfit"] else "succeeded", seconds=LOADED)
+    bare, grain, both, unfit, bare_again, grain_again = jobs
+    assert unfit.error_code == "adapter_unfit"
+    assert "the adapter unfit does not fit the model" in unfit.error_message
+    assert unfit.attempts.count() == 1, "the same fails anywhere"
+    clips = {job: job.output.sha256 for job in jobs if job.output}
+    assert clips[bare] == clips[bare_again]
+    assert clips[grain] == clips[grain_again]
+    assert len({clips[bare], clips[grain], clips[both]}) == 3
+    assert [[use["name"] for use in job.recipe["adapters"]] for job in (bare, both)] == [[], ["smoke", "grain"]]
+    assert (tmp_path / "worker.log").read_text().count("is loaded and warm") == 1
