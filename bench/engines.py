@@ -30,16 +30,14 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import diffusers
 import numpy as np
 import torch
 
-from bench.random_parts import SPECS, TINY, Spec, made_on, picture, words
+from bench.random_parts import SPECS, TINY, RandomEngine, Spec, picture
 from generation.engines.base import Checkpoint, EngineError, EngineRequest, EngineSetup
-from generation.engines.diffusion import DiffusionEngine
-from generation.engines.diffusion.engine import Pictures
 from generation.engines.diffusion.step_cache import COMPUTED_FIRST
 
 GIB = 2**30
@@ -74,50 +72,6 @@ VARIANTS = (
     Variant("plan offload", plan="offload", steps=3),
     Variant("plan tiled", plan="tiled", steps=3),
 )
-
-
-class RandomEngine(DiffusionEngine):
-    """The engine of every family, around a pipeline with random weights. Keeps the latents it decoded last."""
-
-    name: ClassVar[str] = "random"
-    version: ClassVar[str] = "1"
-
-    def __init__(self, spec: Spec) -> None:
-        self.spec = spec
-        self.latents: torch.Tensor | None = None
-
-    def served_modes(self) -> frozenset[str]:
-        return frozenset({"t2v", "i2v"})
-
-    def load_pipeline(self, setup: EngineSetup) -> Any:
-        # Plans that stream blocks begin in main memory, as they do with weights from files.
-        on_cpu = setup.memory_plan in ("offload", "tiled")
-        with made_on(self.device):
-            pipe = self.spec.make(self.spec)
-        if on_cpu:
-            for part in pipe.components.values():
-                if isinstance(part, torch.nn.Module):
-                    part.to("cpu")
-        pipe.set_progress_bar_config(disable=True)
-        decode = pipe.vae.decode
-
-        def decode_and_keep(latents: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-            self.latents = latents.detach().float().cpu()
-            return decode(latents, *args, **kwargs)
-
-        pipe.vae.decode = decode_and_keep
-        return pipe
-
-    def encode(self, request: EngineRequest, pictures: Pictures) -> dict[str, Any]:
-        return dict(words(self.spec, self.device))
-
-    def arguments(self, request: EngineRequest, pictures: Pictures) -> dict[str, Any]:
-        given = {"image": pictures.first} if pictures.first else {}
-        return {
-            "width": request.width, "height": request.height, "num_frames": request.frames,
-            "num_inference_steps": request.steps, "guidance_scale": request.guidance, **given,
-            **self.spec.arguments,
-        }  # fmt: skip
 
 
 @dataclass

@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import diffusers
 import torch
 from PIL import Image
+
+from generation.engines.base import EngineRequest, EngineSetup
+from generation.engines.diffusion import DiffusionEngine
+from generation.engines.diffusion.engine import Pictures
+from generation.engines.diffusion.memory import plan_called
 
 Config = dict[str, Any]
 
@@ -175,6 +180,48 @@ def words(spec: Spec, device: torch.device) -> dict[str, torch.Tensor]:
 
 def picture(spec: Spec) -> Image.Image:
     return Image.effect_noise((spec.width, spec.height), 60).convert("RGB")
+
+
+class RandomEngine(DiffusionEngine):
+    """The engine of every family, around a pipeline with random weights. Keeps the latents it decoded last."""
+
+    name: ClassVar[str] = "random"
+    version: ClassVar[str] = "1"
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.latents: torch.Tensor | None = None
+
+    def served_modes(self) -> frozenset[str]:
+        return frozenset({"t2v", "i2v"})
+
+    def load_pipeline(self, setup: EngineSetup) -> Any:
+        with made_on(self.device):
+            pipe = self.spec.make(self.spec)
+        if plan_called(setup.memory_plan).streams_blocks:  # from main memory, as with weights from files
+            for part in pipe.components.values():
+                if isinstance(part, torch.nn.Module):
+                    part.to("cpu")
+        pipe.set_progress_bar_config(disable=True)
+        decode = pipe.vae.decode
+
+        def decode_and_keep(latents: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+            self.latents = latents.detach().float().cpu()
+            return decode(latents, *args, **kwargs)
+
+        pipe.vae.decode = decode_and_keep
+        return pipe
+
+    def encode(self, request: EngineRequest, pictures: Pictures) -> dict[str, Any]:
+        return dict(words(self.spec, self.device))
+
+    def arguments(self, request: EngineRequest, pictures: Pictures) -> dict[str, Any]:
+        given = {"image": pictures.first} if pictures.first else {}
+        return {
+            "width": request.width, "height": request.height, "num_frames": request.frames,
+            "num_inference_steps": request.steps, "guidance_scale": request.guidance, **given,
+            **self.spec.arguments,
+        }  # fmt: skip
 
 
 LTX = Spec(

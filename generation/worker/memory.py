@@ -47,8 +47,9 @@ def _own_memory(process: psutil.Process) -> int:
 
 def growth_allowed(model: Model) -> int:
     """MiB by which the model's engine may grow before it is started again: adapters come with jobs, and stay."""
-    adapters = KEPT_ADAPTERS_MIB if model.lora or model.adapters else 0
-    return model.supervision.memory_growth_mib + adapters
+    kept = KEPT_ADAPTERS_MIB if model.lora or model.adapters else 0
+    of_presets = round(sum(adapter.gib for adapter in model.adapters) * 1024)
+    return model.supervision.memory_growth_mib + kept + of_presets
 
 
 class DriftWatch:

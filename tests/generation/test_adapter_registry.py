@@ -180,3 +180,5 @@ def test_engines_with_adapters_may_grow_by_what_they_keep() -> None:
     models = catalog.models()
     assert growth_allowed(models["still"]) == models["still"].supervision.memory_growth_mib
     assert growth_allowed(models["tiny-ltx"]) == models["tiny-ltx"].supervision.memory_growth_mib + 2048
+    distilled = models["ltx-2"].adapters[0].gib * 1024
+    assert growth_allowed(models["ltx-2"]) >= models["ltx-2"].supervision.memory_growth_mib + distilled

@@ -48,6 +48,13 @@ RULES = {
     "cogvideox1.5-5b-i2v": Takes(16, 16, 161, sides=(768, 1360)),
     "cogvideox1.5-5b-t2v": Takes(16, 16, 161, sides=(768, 1360)),
     "svd-1.1": Takes(64, 24, 25),
+    "hunyuanvideo-i2v": Takes(16, 4, 129),
+    "hunyuanvideo-t2v": Takes(16, 4, 129),
+    "hunyuanvideo-1.5-i2v": Takes(16, 4, 121),
+    "hunyuanvideo-1.5-i2v-720p": Takes(16, 4, 121),
+    "hunyuanvideo-1.5-i2v-fast": Takes(16, 4, 121),
+    "hunyuanvideo-1.5-t2v": Takes(16, 4, 121),
+    "ltx-2": Takes(32, 8, 257),
 }
 """From the pipelines' code and the authors' pages; a new model joins with a line here."""
 
@@ -115,6 +122,8 @@ H200, H100, L40S, RTX_4090, RTX_4080, RTX_3080 = 143_771, 81_559, 46_068, 24_564
         ("wan2.2-i2v", H200, "full"), ("wan2.2-i2v", H100, "lean"), ("wan2.2-i2v", RTX_4090, "offload"),
         ("ltx-video-13b", H100, "full"), ("ltx-video-13b", L40S, "offload"), ("ltx-video-2b", RTX_4090, "tiled"),
         ("svd-1.1", RTX_4080, "full"), ("svd-1.1", RTX_3080, "tiled"), ("cogvideox-5b-i2v", RTX_4090, "lean"),
+        ("hunyuanvideo-i2v", H100, "full"), ("hunyuanvideo-1.5-i2v", RTX_4090, "offload"),
+        ("ltx-2", H200, "full"), ("ltx-2", H100, "lean"), ("ltx-2", L40S, "offload"),
     ],
 )  # fmt: skip
 def test_plans_by_example(slug: str, vram_mib: int, plan: str) -> None:

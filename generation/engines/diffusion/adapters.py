@@ -18,14 +18,15 @@ import torch
 
 from generation.engines.base import KEPT_ADAPTERS_MIB, AdapterUse, EngineError
 from generation.engines.diffusion.adapter_files import Factors, digest_of, read_factors
+from generation.engines.diffusion.compiling import is_compiled
 from generation.engines.diffusion.memory import plan_called
 
 log = logging.getLogger(__name__)
 
 KEPT_BYTES = KEPT_ADAPTERS_MIB * 2**20
 """Layers that are kept in main memory for when they are used again: a pair for Wan 2.2 has 1.2 GiB in bf16."""
-LEAST_RANK = 16
-"""Compiled blocks take ranks of this and its doubles: to them, adapters of ranks 20 and 32 are alike."""
+RANKS = (16, 32, 64, 128, 256)
+"""Compiled blocks take these, and larger ones as they are: to them, adapters of ranks 20 and 32 are alike."""
 
 Place: TypeAlias = tuple[str, str]
 """Where a layer stands: the part of the pipeline, and the layer's name in it."""
@@ -110,7 +111,7 @@ class Adapters:
         for name in {part for part, _ in self._layers}:
             part = getattr(self._pipe, name)
             part.set_adapters(names, strengths)
-            if _is_compiled(part):
+            if is_compiled(part):
                 _spare_compiling(part, (layer for place, layer in self._layers.items() if place[0] == name))
 
     # --- From a file into the model -------------------------------------------------------------------------
@@ -211,11 +212,6 @@ def _bytes_of(layers: Layers) -> int:
     )
 
 
-def _is_compiled(part: torch.nn.Module) -> bool:
-    """Whether a block's `forward` has been compiled."""
-    return any(hasattr(vars(module).get("forward"), "get_compiler_config") for module in part.modules())
-
-
 def _spare_compiling(part: torch.nn.Module, layers: Iterable[Any]) -> None:
     """Have compiled blocks see no difference between strengths, and little between ranks.
 
@@ -225,7 +221,5 @@ def _spare_compiling(part: torch.nn.Module, layers: Iterable[Any]) -> None:
     from peft.utils.hotswap import prepare_model_for_compiled_hotswap  # see `_injected`
 
     highest = max(max(layer.r.values()) for layer in layers)
-    rank = LEAST_RANK
-    while rank < highest:
-        rank *= 2
+    rank = next((known for known in RANKS if highest <= known), highest)
     prepare_model_for_compiled_hotswap(part, target_rank=rank, check_compiled="ignore")

@@ -15,6 +15,7 @@ from rest_framework.test import APIClient
 
 from assets.models import Asset
 from generation import adapter_registry, services
+from generation.adapters import AdapterWish
 from generation.models import Adapter, Attempt, Job, Worker
 from generation.services import JobRequest
 from mutoscope.accounts.selectors import Access
@@ -118,12 +119,8 @@ def test_adapters_come_and_go_with_their_jobs(
     register_adapter("smoke", tmp_path, 2)
     register_adapter("unfit", tmp_path, 3, wider=8)
     worn = ([], ["grain"], ["smoke", "grain"], ["unfit"], [], ["grain"])
-    jobs = []
-    for names in worn:
-        job = submit(access, picture, seed=5)
-        wishes = [{"name": name, "strength": 0.7} for name in names]
-        Job.objects.filter(pk=job.pk).update(adapters=wishes)
-        jobs.append(job)
+    wishes = [tuple(AdapterWish(name, 0.7) for name in names) for names in worn]
+    jobs = [submit(access, picture, seed=5, adapters=some) for some in wishes]
     models = tmp_path / "models"  # the weights, and room for this test's copies
     models.mkdir()
     (models / "tests--tiny-ltx").symlink_to(weights("tiny-ltx"))
