@@ -29,13 +29,6 @@ class Takes:
 
 
 RULES = {
-    "hunyuanvideo-1.5-i2v": Takes(16, 4, 121),
-    "hunyuanvideo-1.5-i2v-720p": Takes(16, 4, 121),
-    "hunyuanvideo-1.5-i2v-fast": Takes(16, 4, 121),
-    "hunyuanvideo-1.5-t2v": Takes(16, 4, 121),
-    "hunyuanvideo-i2v": Takes(16, 4, 129),
-    "hunyuanvideo-t2v": Takes(16, 4, 129),
-    "ltx-2": Takes(32, 8, 257),
     "ltx-video-2b": Takes(32, 8, 257),
     "ltx-video-2b-distilled": Takes(32, 8, 257),
     "ltx-video-13b": Takes(32, 8, 257),
