@@ -12,7 +12,7 @@ PORT ?= 8000
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up test lint types format migrations shell worker web upkeep bench chaos clean
+.PHONY: help setup setup-gpu setup-dev demo up test lint types format migrations shell worker web upkeep bench chaos clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## ?(.*)/  make \1\t\2/' | expand -t 22
@@ -30,6 +30,14 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e . || \
 		{ echo "mutoscope: the packages could not be installed; check the network connection and run it again"; exit 1; }
 	@touch $@
+
+setup-gpu: $(VENV)/.installed-gpu  ## The same with torch and diffusers, for GPU workers
+
+$(VENV)/.installed-gpu: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Setting up .venv with the engines' packages …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[gpu]' || \
+		{ echo "mutoscope: the packages could not be installed; check the network connection and run it again"; exit 1; }
+	@touch $@ $(VENV)/.installed
 
 setup-dev: $(VENV)/.installed-dev
 

@@ -21,7 +21,7 @@ class AdapterForm(forms.ModelForm):  # type: ignore[type-arg]  # at run time it 
     """An adapter's fields, held against the rules of the registry."""
 
     models_allowed = forms.MultipleChoiceField(
-        label="models",
+        label="Models",
         choices=adapter_registry.models_with_adapters,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="The models that it was made for. Others have other layers, and their jobs would fail.",

@@ -15,7 +15,7 @@ from generation.weights.needs import HubName
 OnBytes = Callable[[int], None]
 """Told of bytes as they come, and of lost ones as negative numbers; what it raises ends the download."""
 
-INSTALL = "pip install -c constraints.txt -e '.[gpu]'"
+INSTALL = "make setup-gpu"
 
 
 class Hub(Protocol):

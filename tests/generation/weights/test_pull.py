@@ -300,7 +300,7 @@ def test_a_hub_without_the_model_or_its_library(hub: FakeHub, put: Put, monkeypa
         models("pull", "mine", "--from", "modelscope")
     for library, source in (("huggingface_hub", "huggingface"), ("modelscope_hub.api", "modelscope")):
         monkeypatch.setitem(sys.modules, library, None)
-        with pytest.raises(CommandError, match=rf"needs the package {library}.*pip install .*\[gpu\]"):
+        with pytest.raises(CommandError, match=rf"needs the package {library}.*make setup-gpu"):
             models("pull", "mine", "--from", source)
 
 

@@ -78,6 +78,14 @@ def test_all_gpus_of_a_host(tmp_path: Path) -> None:
     assert [slot.gpu for slot in fleet(tmp_path, text).slots("box")] == list("01234567")
 
 
+def test_a_memory_plan_is_passed_on(tmp_path: Path) -> None:
+    text = (
+        '[[hosts]]\nnames = ["box"]\ngpus = 1\n[[hosts.workers]]\nmodel = "still"\ngpus = "all"\nplan = "light"\n'
+    )
+    (slot,) = fleet(tmp_path, text).slots("box")
+    assert slot.arguments[-4:] == ("--gpu", "0", "--plan", "light")
+
+
 def test_an_unknown_host_is_told_with_those_there_are(tmp_path: Path) -> None:
     known = fleet(tmp_path, GOOD.replace('"*"', '"gpu-3"'))
     with pytest.raises(FleetError, match="no host 'laptop'; it has gpu-1, gpu-2, gpu-3"):
@@ -106,6 +114,11 @@ def test_an_unknown_host_is_told_with_those_there_are(tmp_path: Path) -> None:
         ("count = 2", 'gpus = "all"', "hosts.1.workers.0.gpus: the host must have GPUs .* is 'all'"),
         ("spot = true", "spot = 7", "hosts.1.spot: .*but is 7"),
         (GOOD, "", "hosts: Field required"),
+        (
+            "gpus = [3]",
+            'gpus = [3]\nplan = "slim"',
+            "hosts.0.workers.1.plan: .* of preview must be one of none, .*'slim'",
+        ),
         ("gpus = 4", "gpus 4", "not TOML"),
     ],
 )

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from billing.tiers import Tier
+from generation import catalog
+from generation.catalog import fitting
 from generation.scheduling.lanes import LaneError, lanes_of
 from mutoscope import tables
 from mutoscope.tables import Table, TableError, problem
@@ -32,6 +34,8 @@ class Workers(Table):
     """Tiers or full names, in the order in which they are served."""
     gpus: Annotated[list[Index], Field(min_length=1)] | Literal["all"] | None = None
     count: Annotated[int, Field(gt=0)] | None = None
+    plan: str = ""
+    """Memory plan; empty is the one that fits each GPU."""
 
 
 class Hosts(Table):
@@ -53,7 +57,10 @@ class FleetFile(Table):
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One worker that is to run on a host. `gpu` is its index, empty for none; `lanes` are full names."""
+    """One worker that is to run on a host. `gpu` is its index, empty for none; `lanes` are full names.
+
+    `plan` is its memory plan, empty for the one that fits.
+    """
 
     host: str
     name: str
@@ -61,6 +68,7 @@ class Slot:
     lanes: tuple[str, ...]
     gpu: str
     is_spot: bool
+    plan: str = ""
 
     @property
     def worker_name(self) -> str:
@@ -71,8 +79,10 @@ class Slot:
     def arguments(self) -> tuple[str, ...]:
         """The `manage.py` command that runs it."""
         gpu = ("--gpu", self.gpu) if self.gpu else ()
+        plan = ("--plan", self.plan) if self.plan else ()
         spot = ("--spot",) if self.is_spot else ()
-        return ("worker", "--name", self.name, "--model", self.model, "--lanes", ",".join(self.lanes), *gpu, *spot)
+        what = ("--name", self.name, "--model", self.model, "--lanes", ",".join(self.lanes))
+        return ("worker", *what, *gpu, *plan, *spot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +130,10 @@ def _slots(host: str, entry: Hosts) -> Iterator[Slot]:
     for workers in entry.workers:
         lanes = tuple(str(lane) for lane in lanes_of(workers.model, workers.lanes))
         for gpu in _gpus(workers, entry):
-            yield Slot(host, f"{workers.model}-gpu{gpu}", workers.model, lanes, str(gpu), entry.spot)
+            yield Slot(host, f"{workers.model}-gpu{gpu}", workers.model, lanes, str(gpu), entry.spot, workers.plan)
         for _ in range(0 if workers.gpus else workers.count or 1):
             number = without_gpu[workers.model] = without_gpu.get(workers.model, 0) + 1
-            yield Slot(host, f"{workers.model}-{number}", workers.model, lanes, "", entry.spot)
+            yield Slot(host, f"{workers.model}-{number}", workers.model, lanes, "", entry.spot, workers.plan)
 
 
 def _gpus(workers: Workers, entry: Hosts) -> list[int]:
@@ -139,6 +149,14 @@ def _doubled_hosts(path: Path, file: FleetFile) -> Iterator[str]:
             before.add(name)
 
 
+def _unfit_plan(path: Path, key: tuple[int | str, ...], workers: Workers) -> Iterator[str]:
+    try:
+        if workers.plan:
+            fitting.check_plan(catalog.models()[workers.model], workers.plan)
+    except fitting.UnknownPlan as error:
+        yield problem(path, (*key, "plan"), str(error), {})
+
+
 def _unfit_workers(path: Path, number: int, entry: Hosts) -> Iterator[str]:
     """What is wrong with a host's workers: unknown lanes, GPUs that it has not, GPUs given twice."""
     given: set[int] = set()
@@ -148,6 +166,8 @@ def _unfit_workers(path: Path, number: int, entry: Hosts) -> Iterator[str]:
             lanes_of(workers.model, workers.lanes)
         except LaneError as error:
             yield problem(path, key, str(error), {})
+        else:
+            yield from _unfit_plan(path, key, workers)
         if workers.gpus and workers.count:
             yield problem(
                 path, (*key, "count"), "is for workers without a GPU; a GPU has one worker", workers.count
