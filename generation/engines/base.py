@@ -52,15 +52,16 @@ class AdapterUse:
 class EngineSetup:
     """What an engine is loaded with, the same for all of its requests.
 
-    `weights` is a local folder in the layout of diffusers; None for models without weights. `single_file` takes
-    the place of the part of the pipeline that it names. `memory_plan` is the catalog's that fits this machine, or
-    empty. `scheduler`, `shift` and `options` are the catalog's. `cache` is a folder for what may be kept from one
-    start to the next, such as compiled code; None is: keep nothing. `warm_up` is a request of the usual shape,
-    without a picture.
+    `weights` is a local folder in the layout of diffusers; None for models without weights. `revision` is the
+    commit that lies there, empty where nobody has noted it. `single_file` takes the place of the part of the
+    pipeline that it names. `memory_plan` is the catalog's that fits this machine, or empty. `scheduler`, `shift`
+    and `options` are the catalog's. `cache` is a folder for what may be kept from one start to the next, such as
+    compiled code; None is: keep nothing. `warm_up` is a request of the usual shape, without a picture.
     """
 
     model: str = ""
     weights: Path | None = None
+    revision: str = ""
     single_file: tuple[str, Path] | None = None
     memory_plan: str = ""
     precision: str = ""

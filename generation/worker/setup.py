@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from django.conf import settings
 
-from generation.catalog.schema import Mode, Model
+from generation.catalog.schema import Model
 from generation.engines.base import EngineRequest, EngineSetup
-from generation.weights import folders
+from generation.weights import folders, manifest
+from generation.weights.errors import WeightsError
+
+log = logging.getLogger(__name__)
 
 
 def setup_of(model: Model, memory_plan: str) -> EngineSetup:
     """The setup for a model under one of its memory plans. Whether the weights are there, the engine finds out."""
+    weights = folders.weights_folder(model)
     return EngineSetup(
         model=model.slug,
-        weights=folders.weights_folder(model),
+        weights=weights,
+        revision=_revision(weights) if weights else "",
         single_file=folders.single_file(model),
         memory_plan=memory_plan,
         precision=model.precision(memory_plan),
@@ -27,6 +33,16 @@ def setup_of(model: Model, memory_plan: str) -> EngineSetup:
     )
 
 
+def _revision(folder: Path) -> str:
+    """The commit that was pulled into the folder; empty where it came by hand."""
+    try:
+        there = manifest.read(folder)
+    except WeightsError as error:
+        log.warning("%s", error)
+        return ""
+    return there.revision if there else ""
+
+
 def _usual(model: Model, memory_plan: str) -> EngineRequest | None:
     """A request of the model's default size and length, with as few steps as it takes."""
     size = model.size(model.default_size)
@@ -35,7 +51,7 @@ def _usual(model: Model, memory_plan: str) -> EngineRequest | None:
     width, height = model.canvas.around(size.width, size.height)
     fps = model.frames.fps[0]
     return EngineRequest(
-        mode=str(Mode.TEXT_TO_VIDEO if Mode.TEXT_TO_VIDEO in model.modes else model.modes[0]),
+        mode=str(model.modes[0]),
         prompt="warm up",
         negative_prompt=model.sampling.negative_prompt,
         width=width,

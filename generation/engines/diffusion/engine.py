@@ -259,6 +259,7 @@ class DiffusionEngine(ABC):
         options = {name: value for name, value in self.setup.options.items() if name not in SWITCHES}
         return {
             "model": self.setup.model,
+            "revision": self.setup.revision,
             "precision": self.setup.precision,
             "quantised": self.quantised,
             "attention": self.attention_used,
