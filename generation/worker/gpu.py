@@ -63,6 +63,17 @@ def find(which: str) -> Gpu:
     raise UnknownGpu(f"this machine has no GPU {which}; it has {'; '.join(map(str, there))}")
 
 
+def only_one() -> Gpu | None:
+    """This machine's GPU, for a worker to which none was named; None where there is none.
+
+    Raises `UnknownGpu` where there are several: a second worker would find the first one's memory taken.
+    """
+    there = gpus()
+    if len(there) > 1:
+        raise UnknownGpu(f"this machine has several GPUs; choose one with --gpu: {'; '.join(map(str, there))}")
+    return there[0] if there else None
+
+
 def in_use(index: int) -> int | None:
     """MiB of the GPU's memory in use now, whoever uses it; None where the driver does not tell."""
     nvml = _nvml()

@@ -33,7 +33,11 @@ class Command(BaseCommand):
             default=",".join(Tier.values),
             help="tiers (paid) or lanes (MODEL.paid) to serve, in this order (default: %(default)s)",
         )
-        parser.add_argument("--gpu", default="", help="index or UUID of the GPU to use, as nvidia-smi lists them")
+        parser.add_argument(
+            "--gpu",
+            default="",
+            help="index or UUID of the GPU to use, as nvidia-smi lists them (default: the only one)",
+        )
         parser.add_argument("--plan", default="", help="memory plan (default: the one that fits the GPU)")
         parser.add_argument("--spot", action="store_true", help="this machine may be taken away at short notice")
         parser.add_argument(
@@ -69,7 +73,7 @@ def _identity(model: str, lanes: str, gpu: str, *, is_spot: bool, name: str, pla
         refusal = licences.refusal(catalog.models()[model])
         if refusal:
             raise CommandError(refusal)
-        card = gpus.find(gpu) if gpu else None
+        card = gpus.find(gpu) if gpu else gpus.only_one() if catalog.models()[model].memory else None
         who = identity.of_this_process(served, gpu=card, is_spot=is_spot, name=name, plan=plan)
         workers.check_name(who.name, who.host)
     except (LaneError, CatalogError, UnknownPlan, gpus.UnknownGpu, workers.NameRefused) as error:

@@ -27,6 +27,7 @@ class Nvml:
 
     def __init__(self, *, driver: bool = True) -> None:
         self.has_driver = driver
+        self.count = 3
         self.asked: list[str] = []
 
     def nvmlInit(self) -> None:  # noqa: N802
@@ -35,7 +36,7 @@ class Nvml:
             raise self.NVMLError("NVML Shared Library Not Found")
 
     def nvmlDeviceGetCount(self) -> int:  # noqa: N802
-        return 3
+        return self.count
 
     def nvmlDeviceGetHandleByIndex(self, index: int) -> int:  # noqa: N802
         if index == 2:
@@ -102,6 +103,15 @@ def test_an_unknown_gpu_is_told_with_those_there_are(nvml: Nvml) -> None:
     assert "no GPU 7" in said
     assert "0 (NVIDIA H100 80GB HBM3, 81559 MiB, GPU-0b7e" in said
     assert "1 (NVIDIA GB10, GPU-0b7e" in said
+
+
+def test_a_worker_to_which_none_was_named_takes_the_only_one(nvml: Nvml) -> None:
+    with pytest.raises(gpu.UnknownGpu, match=r"several GPUs; choose one with --gpu: 0 \(NVIDIA H100"):
+        gpu.only_one()
+    nvml.count = 1
+    assert gpu.only_one() == gpu.find("0")
+    nvml.count = 0
+    assert gpu.only_one() is None
 
 
 def test_what_is_started_sees_one_gpu_by_its_uuid(nvml: Nvml, monkeypatch: pytest.MonkeyPatch) -> None:
