@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+PACKAGES = frozenset({"torch", "diffusers", "transformers"})
+"""What engines need and a machine without GPUs may do without."""
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpointing:
@@ -77,8 +80,10 @@ def make(dotted_path: str) -> Engine:
     try:
         engine: Engine = getattr(importlib.import_module(module), name)()
     except (ImportError, AttributeError) as error:
+        lacks_package = isinstance(error, ModuleNotFoundError) and error.name in PACKAGES
+        hint = "; install the engines' packages with: make setup-gpu" if lacks_package else ""
         raise EngineError(
-            "engine_missing", f"the engine {dotted_path} cannot be loaded: {error}", "ours"
+            "engine_missing", f"the engine {dotted_path} cannot be loaded: {error}{hint}", "ours"
         ) from error
     return engine
 

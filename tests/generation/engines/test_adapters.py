@@ -16,7 +16,7 @@ from diffusers import LTXConditionPipeline
 from generation.engines.base import AdapterUse, EngineError, EngineRequest, EngineSetup, Preempted
 from generation.engines.diffusion import adapters
 from generation.engines.ltx import LTXEngine
-from tests.generation.engines.test_contract import Recorder, generate, run
+from tests.generation.engines.recording import Recorder, generate, run
 from tests.tiny import lora, weights
 
 REQUEST = EngineRequest(

@@ -12,18 +12,17 @@ import pytest
 
 from generation import catalog
 from generation.engines.base import AdapterUse, EngineError
-from tests.generation.engines.test_contract import (
+from tests.generation.engines.cases import (
     Case,
     cogvideox_i2v,
     hunyuan15_t2v,
     hunyuan_token_replace,
     ltx2_t2v,
-    run,
     svd,
-    take_up,
     wan_i2v,
     wan_ti2v,
 )
+from tests.generation.engines.recording import run, take_up
 from tests.tiny import lora
 
 WITH = [cogvideox_i2v, hunyuan_token_replace, ltx2_t2v, wan_i2v, wan_ti2v]

@@ -15,7 +15,7 @@ from torchao.quantization import Float8WeightOnlyConfig, quantize_
 
 from generation.engines.base import AdapterUse, EngineError, EngineRequest, EngineSetup
 from generation.engines.ltx import LTXEngine
-from tests.generation.engines.test_contract import run
+from tests.generation.engines.recording import run
 from tests.tiny import lora, weights
 
 REQUEST = EngineRequest(

@@ -19,7 +19,7 @@ from generation.engines.diffusion.loading import scheduler_for
 from generation.engines.svd import SVDEngine
 from generation.engines.wan import WanEngine
 from tests.generation.engines.pictures import PHOTOGRAPH, request_for
-from tests.generation.engines.test_contract import run, take_up
+from tests.generation.engines.recording import run, take_up
 from tests.tiny import weights
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from generation.engines.base import Engine, EngineError, EngineRequest, EngineSetup
 from generation.engines.process import make
 from tests.generation.engines.pictures import PHOTOGRAPH
-from tests.generation.engines.test_contract import run
+from tests.generation.engines.recording import run
 from tests.tiny import weights
 
 ENGINE = "generation.engines.hunyuan:HunyuanVideoEngine"

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from generation.engines.base import Engine, EngineRequest
-from tests.generation.engines.test_contract import ltx
+from tests.generation.engines.cases import ltx
 
 
 @pytest.fixture(scope="module")

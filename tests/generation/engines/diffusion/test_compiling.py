@@ -13,7 +13,8 @@ import torch
 
 from generation.engines.base import EngineRequest
 from generation.engines.diffusion import DiffusionEngine, compiling, memory
-from tests.generation.engines.test_contract import ltx, run
+from tests.generation.engines.cases import ltx
+from tests.generation.engines.recording import run
 
 
 @pytest.fixture

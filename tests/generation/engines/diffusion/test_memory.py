@@ -13,7 +13,7 @@ from diffusers.hooks import HookRegistry, ModelHook
 from generation.engines.base import Engine, EngineRequest
 from generation.engines.diffusion import memory
 from generation.engines.diffusion.memory import PLANS, on_device
-from tests.generation.engines.test_contract import Recorder, generate, run
+from tests.generation.engines.recording import Recorder, generate, run
 
 
 class Pipe:

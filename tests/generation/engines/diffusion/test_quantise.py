@@ -12,8 +12,9 @@ from diffusers import UNetSpatioTemporalConditionModel
 
 from generation.engines.diffusion.blocks import repeated_blocks
 from generation.engines.diffusion.quantise import quantise, quantise_dynamically
+from tests.generation.engines.cases import ltx
 from tests.generation.engines.diffusion.denoisers import denoisers
-from tests.generation.engines.test_contract import Recorder, generate, ltx, run
+from tests.generation.engines.recording import Recorder, generate, run
 
 CPU = torch.device("cpu")
 SPARED_IN_BLOCKS = {"CogVideoXTransformer3DModel": 4, "HunyuanVideoTransformer3DModel": 6}

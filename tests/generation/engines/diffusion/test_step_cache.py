@@ -13,20 +13,17 @@ import torch
 
 from generation.engines.base import Cancelled, Engine, EngineError, EngineRequest, Preempted
 from generation.engines.diffusion.step_cache import COMPUTED_FIRST, SERVED, STRENGTHS, StepCache, Strength
-from tests.generation.engines.diffusion.denoisers import denoisers
-from tests.generation.engines.test_contract import (
+from tests.generation.engines.cases import (
     Case,
-    Recorder,
     cogvideox_i2v,
-    generate,
     hunyuan15_i2v,
     hunyuan_token_replace,
     ltx2_i2v,
-    run,
     svd,
-    take_up,
     wan_i2v,
 )
+from tests.generation.engines.diffusion.denoisers import denoisers
+from tests.generation.engines.recording import Recorder, generate, run, take_up
 
 Loaded = tuple[Engine, EngineRequest]
 
