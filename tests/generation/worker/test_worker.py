@@ -170,6 +170,8 @@ def test_sigterm_finishes_the_job_in_hand(access: Access, picture: Asset, manage
     job = submit(access, picture, "pause=0.1", steps=10)
     with manage("worker", "--model", "still") as worker:
         wait_for_state(job, "running")
+        # One that the engine has not begun would be given back.
+        wait_for(lambda: job.attempts.get().engine_started_at, what="the engine's start")
         worker.terminate()
         assert worker.wait(20) == 0
     job.refresh_from_db()
