@@ -45,19 +45,8 @@ class LTXEngine(DiffusionEngine):
         return pipe
 
     def encode(self, request: EngineRequest, pictures: Pictures) -> Encoding:
-        prompt, mask, negative, negative_mask = self.pipe.encode_prompt(
-            request.prompt,
-            request.negative_prompt,
-            do_classifier_free_guidance=self.guides(request),
-            max_sequence_length=self.options(request).get("max_sequence_length", 256),
-            device=self.device,
-        )
-        return {
-            "prompt_embeds": prompt,
-            "prompt_attention_mask": mask,
-            "negative_prompt_embeds": negative,
-            "negative_prompt_attention_mask": negative_mask,
-        }
+        length = self.options(request).get("max_sequence_length", 256)
+        return masked_words(self.pipe, request, guided=self.guides(request), length=length)
 
     def arguments(self, request: EngineRequest, pictures: Pictures) -> dict[str, Any]:
         options = self.options(request)
@@ -76,3 +65,20 @@ class LTXEngine(DiffusionEngine):
             "guidance_scale": request.guidance,
             **{name: options[name] for name in CALL_OPTIONS if name in options},
         }
+
+
+def masked_words(pipe: Any, request: EngineRequest, *, guided: bool, length: int) -> Encoding:
+    """The words of LTX-Video and LTX-2 as their pipelines take them, each with the mask of its `length` tokens."""
+    prompt, mask, negative, negative_mask = pipe.encode_prompt(
+        request.prompt,
+        request.negative_prompt,
+        do_classifier_free_guidance=guided,
+        max_sequence_length=length,
+        device=pipe._execution_device,
+    )
+    return {
+        "prompt_embeds": prompt,
+        "prompt_attention_mask": mask,
+        "negative_prompt_embeds": negative,
+        "negative_prompt_attention_mask": negative_mask,
+    }

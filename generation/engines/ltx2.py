@@ -28,6 +28,7 @@ from generation.engines.diffusion import DiffusionEngine
 from generation.engines.diffusion.engine import Pictures
 from generation.engines.diffusion.loading import load_pipeline
 from generation.engines.diffusion.prompts import Encoding
+from generation.engines.ltx import masked_words
 
 CALL_OPTIONS = (
     "sigmas",
@@ -71,19 +72,8 @@ class LTX2Engine(DiffusionEngine):
         return request.prompt, request.negative_prompt if self.guides(request) else None
 
     def encode(self, request: EngineRequest, pictures: Pictures) -> Encoding:
-        prompt, mask, negative, negative_mask = self.pipe.encode_prompt(
-            request.prompt,
-            request.negative_prompt,
-            do_classifier_free_guidance=self.guides(request),
-            max_sequence_length=self.options(request).get("max_sequence_length", 1024),
-            device=self.device,
-        )
-        return {
-            "prompt_embeds": prompt,
-            "prompt_attention_mask": mask,
-            "negative_prompt_embeds": negative,
-            "negative_prompt_attention_mask": negative_mask,
-        }
+        length = self.options(request).get("max_sequence_length", 1024)
+        return masked_words(self.pipe, request, guided=self.guides(request), length=length)
 
     def arguments(self, request: EngineRequest, pictures: Pictures) -> dict[str, Any]:
         options = self.options(request)

@@ -22,7 +22,10 @@ OUR_APPS = {
     "mutoscope", "generation", "assets", "billing",
     "mutoscope.accounts", "mutoscope.dashboard", "mutoscope.operations",
 }  # fmt: skip
-HEAVY = ["torch", "diffusers", "transformers", "numpy", "cv2"]
+HEAVY = [
+    "torch", "diffusers", "transformers", "peft", "accelerate", "torchao", "safetensors", "huggingface_hub",
+    "modelscope", "numpy", "cv2",
+]  # fmt: skip
 
 
 def test_the_source_root_shadows_nothing() -> None:
