@@ -1,9 +1,8 @@
 """What a clip takes on a GPU: `python -m bench.gpu`, for a GPU of 80 GB.
 
 Full-size models with random weights. Three ways beside each other, in one run: `stock` is diffusers' own pipeline,
-called directly; `default` our engine as a worker loads it; `fastest` our engine with everything that the catalog
-offers for speed, but for fewer steps. Step caches spare nothing here: with random weights every step differs from
-the one before.
+called directly; `default` our engine as a worker loads it; `fastest` our engine with its linear layers in fp8 as
+well. Step caches stay off: what one spares with random weights is chance.
 
 Seconds of a clip are told apart: words (a prompt that was not encoded before), preparation (the given picture, the
 noise), the denoising loop, the decoder, and the hand-over of the frames through the worker's ring. Long loops are
@@ -12,6 +11,7 @@ measured for some steps of the whole schedule and reckoned for all.
     --models ltx-2b,…   of bench/random_models/engines.py; default: all
     --seconds 540       when to stop, whatever is under way: every row is written, and the table printed last
     --out FILE          rows as JSON lines (default: gpu.jsonl)
+    --variants stock,…  default: all three
     --steps N           no more steps than these are measured of any clip
     --tiny              tiny models, on any machine: whether the benchmark itself works
 """
@@ -40,7 +40,7 @@ from bench.subjects import Ours, Stock, Subject
 from bench.table import print_table
 from generation.engines.base import EngineRequest
 
-MEASURED_STEPS = {"ltx-13b": 6, "cogvideox-5b": 5, "hunyuan-i2v": 2, "wan-a14b": 2, "wan-a14b-720p": 0}
+MEASURED_STEPS = {"ltx-13b": 6, "cogvideox-5b": 5, "hunyuan-i2v": 2, "wan-a14b": 0, "wan-a14b-720p": 0}
 """Of a published clip; of other models all are. None: it is reckoned from the draft, by its forwards. Both of
 Wan's experts have their share of any two steps or more."""
 FORWARDS = {"wan-a14b": 2, "wan-a14b-720p": 2}
@@ -100,14 +100,14 @@ class Bench:
             return
         try:
             began = now()
-            warm_up = self._request(self.clips[0], variant)
+            warm_up = self._request(self.clips[0])
             subject.load(replace(warm_up, prompt="other words"))
             row |= {"load_and_warm_up_seconds": now() - began, **subject.facts()}
             if isinstance(subject, Stock):
                 self.flops = subject.arithmetic.of_a_forward()
             for clip in self.clips:
                 if clip.measured:
-                    measured = self._measured(subject, clip, variant)
+                    measured = self._measured(subject, clip)
                 yield row | self._row(clip, variant, *measured)
         except Exception as error:  # noqa: BLE001  what one variant cannot do must not end the others: it is told
             traceback.print_exc()
@@ -124,26 +124,24 @@ class Bench:
             return Ours(self.spec, cache)
         return Ours(self.spec, cache, "fp8") if "fp8" in self.spec.catalog["memory_plans"] else None
 
-    def _request(self, clip: Clip, variant: str) -> EngineRequest:
+    def _request(self, clip: Clip) -> EngineRequest:
         """Words of their own for each, so that none are found encoded already."""
         request = replace(self.spec.request(self.still), steps=clip.measured, **clip.changes)
-        presets = self.spec.catalog["presets"] if variant == "fastest" else []
-        caches = [preset["step_cache"] for preset in presets if preset.get("step_cache")]
-        return replace(request, prompt=f"{request.prompt} {clip.name}", step_cache=caches[0] if caches else "")
+        return replace(request, prompt=f"{request.prompt} {clip.name}")
 
-    def _measured(self, subject: Subject, clip: Clip, variant: str) -> tuple[Stopwatch, dict[str, Any]]:
-        request = self._request(clip, variant)
+    def _measured(self, subject: Subject, clip: Clip) -> tuple[Stopwatch, dict[str, Any]]:
+        request = self._request(clip)
         reset_peak()
         watch = subject.clip(request)
         return watch, {"measured": clip.name, "peak_gib": peak(), "reserved_gib": peak_reserved()}
 
     def _row(self, clip: Clip, variant: str, watch: Stopwatch, memory: Mapping[str, Any]) -> dict[str, Any]:
-        spec, request = self.spec, self._request(clip, variant)
+        spec, request = self.spec, self._request(clip)
         row: dict[str, Any] = {
             "clip": clip.name, "width": spec.width, "height": spec.height, "frames": spec.frames,
-            "precision": spec.precision, "guidance": request.guidance, "step_cache": request.step_cache,
-            "steps": clip.steps, "steps_measured": watch.steps, "forwards_a_step": clip.forwards,
-            **memory, **watch.seconds(clip.steps, clip.forwards),
+            "precision": spec.precision, "guidance": request.guidance, "steps": clip.steps,
+            "steps_measured": watch.steps, "forwards_a_step": clip.forwards, **memory,
+            **watch.seconds(clip.steps, clip.forwards),
         }  # fmt: skip
         if variant == "stock":
             self.stock_seconds[clip.name] = row["clip_seconds"]
@@ -179,14 +177,12 @@ def measure_all(
 
     until = time.perf_counter() + asked.seconds
     with alarm(asked.seconds):
-        for number, spec in enumerate(specs):
-            share = (until - time.perf_counter()) / (len(specs) - number)
-            bench = Bench(spec, clips_of(spec, asked.steps), scratch, peak_flops)
-            longest, ends = 0.0, time.perf_counter() + share
-            for variant in VARIANTS:
+        for spec in specs:
+            bench, longest = Bench(spec, clips_of(spec, asked.steps), scratch, peak_flops), 0.0
+            for variant in asked.variants.split(","):
                 began = time.perf_counter()
                 try:
-                    if began >= until or (longest and began + longest > ends):
+                    if began + longest > until:
                         keep({"model": spec.name, "variant": variant, "skipped": "no time left"})
                         continue
                     for row in bench.rows(variant):
@@ -216,6 +212,7 @@ def alarm(seconds: float) -> Iterator[None]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="What a clip takes on a GPU.")
     parser.add_argument("--models", default="")
+    parser.add_argument("--variants", default=",".join(VARIANTS))
     parser.add_argument("--seconds", type=float, default=540.0)
     parser.add_argument("--out", type=Path, default=Path("gpu.jsonl"))
     parser.add_argument("--steps", type=int, default=1000)

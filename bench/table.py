@@ -43,7 +43,7 @@ COLUMNS = (
 def print_table(about: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
     """In Markdown, with what the figures are of before it."""
     print("\n" + "; ".join(f"{name} {_short(value)}" for name, value in about.items()))
-    print("Random weights: step caches spare nothing.\n")
+    print()
     titles = ["model", "clip", "variant", *(title for title, _, _ in COLUMNS), "the brief's s"]
     print("| " + " | ".join(titles) + " |")
     print("|" + "---|" * len(titles))
