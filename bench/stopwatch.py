@@ -78,19 +78,25 @@ class Stopwatch:
     def seconds(self, steps: int, forwards: float) -> dict[str, float]:
         """Of each part, of one step, and of a clip of so many steps with so many forwards in each.
 
-        Steps that were not made are reckoned by the median of those that were, and forwards likewise.
+        Steps that were not made are reckoned by the median of those that were, and forwards likewise. Where it is
+        one of two, the lower: a step for which weights had to be fetched is none to reckon by.
         """
-        waits = [_seconds(before, after) for before, after in pairwise(self._ticks)]
-        middle = statistics.median(waits)
+        made = self.step_seconds
+        middle = statistics.median_low(made)
         step = middle * forwards / self.forwards_a_step
         parts = {
             "words_seconds": self.words,
             "prepare_seconds": self._denoises - self._began - self.words,
-            "denoise_seconds": self._decodes - self._denoises - len(waits) * middle + steps * step,
+            "denoise_seconds": self._decodes - self._denoises - len(made) * middle + steps * step,
             "decode_seconds": self._handed_over - self._decodes,
             "hand_over_seconds": self._ended - self._handed_over,
         }
         return {"step_seconds": step, **parts, "clip_seconds": sum(parts.values())}
+
+    @property
+    def step_seconds(self) -> list[float]:
+        """Of each step that was made."""
+        return [_seconds(before, after) for before, after in pairwise(self._ticks)]
 
     @property
     def steps(self) -> int:
