@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from generation.engines.base import Checkpoints, EngineRequest, EngineSetup, Frame, FrameSink, OnStep
+from generation.engines.base import Checkpoints, EngineRequest, EngineSetup, FrameSink, OnStep
 from generation.engines.ltx import LTXEngine
 
 if TYPE_CHECKING:
-    from generation.engines.base import Sound
+    from generation.engines.base import Frame, Sound
 
 
 @dataclass

@@ -272,7 +272,7 @@ def one_job(platform: Stack, client: httpx.Client, rows: Rows, picture: str, *, 
     recipe = {name: job.recipe.get(name) for name in ("memory_plan", "precision", "attention", "compiled", "gpu")}
     made = {"width": job.engine_width, "height": job.engine_height, "frames": job.engine_frames}
     return rows.add(
-        what="job", **made, **recipe, clip_bytes=job.output.size if job.output else 0, post=accepted - sent,
+        what="job", **made, **recipe, clip_bytes=job.output.file.size if job.output else 0, post=accepted - sent,
         claim=clip["began"] - accepted, **parts_of(clip), publish=published - clip["ended"],
         whole=published - sent,
     )  # fmt: skip
@@ -281,7 +281,7 @@ def one_job(platform: Stack, client: httpx.Client, rows: Rows, picture: str, *, 
 def parts_of(clip: Mapping[str, Any]) -> dict[str, Any]:
     """A request's parts, in seconds. The loop begins one step before the end of its first step."""
     step = (clip["last_step"] - clip["first_step"]) / max(1, clip["steps"] - 1)
-    loop_began = clip["first_step"] - step
+    loop_began = max(clip["began"], clip["first_step"] - step)
     return {
         "steps": clip["steps"],
         "words": loop_began - clip["began"],
