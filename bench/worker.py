@@ -273,7 +273,7 @@ def one_job(platform: Stack, client: httpx.Client, rows: Rows, picture: str, *, 
     made = {"width": job.engine_width, "height": job.engine_height, "frames": job.engine_frames}
     return rows.add(
         what="job", **made, **recipe, clip_bytes=job.output.file.size if job.output else 0, post=accepted - sent,
-        claim=clip["began"] - accepted, **parts_of(clip), publish=published - clip["ended"],
+        begin=clip["began"] - sent, **parts_of(clip), publish=published - clip["ended"],
         whole=published - sent,
     )  # fmt: skip
 
@@ -338,9 +338,9 @@ def print_tables(starts: list[dict[str, Any]], alone: dict[str, Any], lines: lis
         stages = ("worker", "packages", "read", "place", "warm_up", "ready")
         print(f"| {row['which']} | {' | '.join(f'{row[stage]:.1f}' for stage in stages)} |")
     print(f"\n## One job, s ({alone['width']} × {alone['height']} × {alone['frames']}, {alone['steps']} steps)\n")
-    print("| `POST` | until the engine begins | words, picture | denoise | decode | hand-over | publish | **whole** |")
+    print("| `POST` answered | engine begins | words, picture | denoise | decode | hand-over | publish | **whole** |")
     print("|---|---|---|---|---|---|---|---|")
-    stages = ("post", "claim", "words", "denoise", "decode", "hand_over", "publish", "whole")
+    stages = ("post", "begin", "words", "denoise", "decode", "hand_over", "publish", "whole")
     print(f"| {' | '.join(f'{alone[stage]:.2f}' for stage in stages)} |")
     print("\n## Between two jobs in a row\n")
     print("| steps | jobs | engine, a job | engine waits, p50 | most | share | GPU without work, p50 | GPU in use |")
