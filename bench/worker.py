@@ -1,8 +1,9 @@
 """A whole worker with a real model: how long it takes to stand ready, and what its GPU waits for between two jobs.
 
-`python -m bench.worker`, on a machine with a GPU of 80 GB and 20 GB of disk. LTX-Video 2B with random weights in full
-size, text encoder included, is saved as published weights are and served by `manage.py worker`: jobs come through
-the API, clips through the ring, ffmpeg and the storage. Everything is started in `var/bench/` and stopped again.
+`python -m bench.worker`, on a machine with a GPU of 80 GB and 20 GB of disk. LTX-Video 2B with random weights in
+full size, text encoder included, is saved as published weights are and served by `manage.py worker`: jobs come
+through the API, clips through the ring, ffmpeg and the storage. Everything is started in `var/bench/` and stopped
+again.
 
 The first start finds no compiled code and weights that no process has read yet; the second one finds both. The
 engine is `bench.timed`'s: the real one, which notes the time.
@@ -104,7 +105,7 @@ def main() -> None:
     print_tables(starts, alone, lines)
 
 
-# --- The model ----------------------------------------------------------------------------------------------------
+# --- The model ------------------------------------------------------------------------------------------------
 
 
 def make_catalog(shipped: Path) -> None:
@@ -145,7 +146,7 @@ def weights_saved(*, tiny: bool) -> Path:
     return folder
 
 
-def save_weights(folder: Path, tiny: bool) -> None:  # noqa: FBT001  (a process is started with it)
+def save_weights(folder: Path, tiny: bool) -> None:
     """Random weights in the published layout."""
     import torch
 
@@ -173,7 +174,7 @@ def forget_cached(folder: Path) -> None:
                 os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-# --- The worker ---------------------------------------------------------------------------------------------------
+# --- The worker -----------------------------------------------------------------------------------------------
 
 
 def start(platform: Stack, rows: Rows, which: str) -> dict[str, Any]:
@@ -227,7 +228,7 @@ def seconds_of(note: Mapping[str, Any]) -> float:
     return float(note["ended"] - note["began"])
 
 
-# --- Jobs ---------------------------------------------------------------------------------------------------------
+# --- Jobs -----------------------------------------------------------------------------------------------------
 
 
 def httpx_client(platform: Stack) -> httpx.Client:
@@ -314,7 +315,7 @@ def in_a_row(
     )  # fmt: skip
 
 
-# --- The tables ---------------------------------------------------------------------------------------------------
+# --- The tables -----------------------------------------------------------------------------------------------
 
 
 def machine() -> dict[str, Any]:
@@ -333,17 +334,22 @@ def machine() -> dict[str, Any]:
 
 def print_tables(starts: list[dict[str, Any]], alone: dict[str, Any], lines: list[dict[str, Any]]) -> None:
     print("\n## From the start of the process until it stands ready, s\n")
-    print("| start | worker | packages | weights read | placed | warm-up | **ready** |\n|---|---|---|---|---|---|---|")
+    print("| start | worker | packages | weights read | placed | warm-up | **ready** |")
+    print("|---|---|---|---|---|---|---|")
     for row in starts:
         stages = ("worker", "packages", "read", "place", "warm_up", "ready")
         print(f"| {row['which']} | {' | '.join(f'{row[stage]:.1f}' for stage in stages)} |")
     print(f"\n## One job, s ({alone['width']} × {alone['height']} × {alone['frames']}, {alone['steps']} steps)\n")
-    print("| `POST` answered | engine begins | words, picture | denoise | decode | hand-over | publish | **whole** |")
+    print(
+        "| `POST` answered | engine begins | words, picture | denoise | decode | hand-over | publish | **whole** |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     stages = ("post", "begin", "words", "denoise", "decode", "hand_over", "publish", "whole")
     print(f"| {' | '.join(f'{alone[stage]:.2f}' for stage in stages)} |")
     print("\n## Between two jobs in a row\n")
-    print("| steps | jobs | engine, a job | engine waits, p50 | most | share | GPU without work, p50 | GPU in use |")
+    print(
+        "| steps | jobs | engine, a job | engine waits, p50 | most | share | GPU without work, p50 | GPU in use |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     for row in lines:
         waits, use = row["gaps"], row["gpu_use"]
