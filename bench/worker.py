@@ -51,6 +51,8 @@ MODEL = "timed"
 WORKER = "worker-timed"
 PORT = 8767
 PACKAGES = ("torch", "diffusers", "transformers", "fa3-fwd", "triton", "celery", "psycopg", "redis")
+STAGES = ("worker", "packages", "read", "place", "warm_up", "ready")
+PARTS = ("post", "begin", "words", "denoise", "decode", "hand_over", "publish", "whole")
 SAVE_TIMEOUT, START_TIMEOUT, CLIP_TIMEOUT, STOP_TIMEOUT = 240.0, 240.0, 180.0, 20.0
 """Seconds."""
 
@@ -337,15 +339,13 @@ def print_tables(starts: list[dict[str, Any]], alone: dict[str, Any], lines: lis
     print("| start | worker | packages | weights read | placed | warm-up | **ready** |")
     print("|---|---|---|---|---|---|---|")
     for row in starts:
-        stages = ("worker", "packages", "read", "place", "warm_up", "ready")
-        print(f"| {row['which']} | {' | '.join(f'{row[stage]:.1f}' for stage in stages)} |")
+        print(f"| {row['which']} | {' | '.join(f'{row[stage]:.1f}' for stage in STAGES)} |")
     print(f"\n## One job, s ({alone['width']} × {alone['height']} × {alone['frames']}, {alone['steps']} steps)\n")
     print(
         "| `POST` answered | engine begins | words, picture | denoise | decode | hand-over | publish | **whole** |"
     )
     print("|---|---|---|---|---|---|---|---|")
-    stages = ("post", "begin", "words", "denoise", "decode", "hand_over", "publish", "whole")
-    print(f"| {' | '.join(f'{alone[stage]:.2f}' for stage in stages)} |")
+    print(f"| {' | '.join(f'{alone[part]:.2f}' for part in PARTS)} |")
     print("\n## Between two jobs in a row\n")
     print(
         "| steps | jobs | engine, a job | engine waits, p50 | most | share | GPU without work, p50 | GPU in use |"
