@@ -24,7 +24,7 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
@@ -57,15 +57,13 @@ SAVE_TIMEOUT, START_TIMEOUT, CLIP_TIMEOUT, STOP_TIMEOUT = 240.0, 240.0, 180.0, 2
 """Seconds."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Rows:
     """What was measured: in the file as soon as it is known."""
 
     file: Path
-    rows: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, **row: Any) -> dict[str, Any]:
-        self.rows.append(row)
         with self.file.open("a") as out:
             out.write(json.dumps(row) + "\n")
         print(json.dumps(row), flush=True)
