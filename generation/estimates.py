@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from billing.models import Plan
+from billing.entitlements import Entitlements
 from generation import catalog
 from generation.catalog.schema import Preset
 from generation.forecast.outlook import Outlook, outlook_of_newcomer
 from generation.forecast.pace import Paces, Span
 from generation.models import Job
-from generation.prices import credits_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class Estimate:
     """Its place in the line and when it would be done; without them where it would not join its lane now."""
 
 
-def of(job: Job, plan: Plan) -> Estimate:
+def of(job: Job, plan: Entitlements) -> Estimate:
     """The estimate for a job that is complete and not saved."""
     model = catalog.models()[job.model]
     paces = Paces.of_models([job.model])
@@ -67,7 +66,7 @@ def of(job: Job, plan: Plan) -> Estimate:
         clip=Clip(job.width, job.height, job.frames, job.fps),
         steps=job.steps,
         guidance=job.guidance,
-        credits=credits_for(model, job.seconds),
+        credits=job.credits,
         engine_seconds=paces.engine(job),
         outlook=outlook_of_newcomer(job, plan, paces),
     )

@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from billing.selectors import plan_of
+from billing.entitlements import entitlements_of
 from generation import attempts, transitions
 from generation.models import Attempt, Flow, Job, JobEvent
 from generation.scheduling import flows, pauses, tickets
@@ -85,7 +85,7 @@ def release_throttled_flows() -> int:
     released = 0
     for workspace_id in held_back.distinct():
         with transaction.atomic():
-            lanes = flows.throttle(workspace_id, plan_of(workspace_id))
+            lanes = flows.throttle(workspace_id, entitlements_of(workspace_id))
             for lane in lanes:
                 tickets.issue_on_commit(lane)
         released += bool(lanes)

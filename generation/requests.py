@@ -14,13 +14,14 @@ from django.conf import settings
 
 from assets.models import Asset
 from assets.selectors import asset_of
-from billing.models import Plan
+from billing.entitlements import Entitlements
 from generation import adapters, catalog, offers
 from generation.adapters import AdapterWish
 from generation.catalog.schema import Mode, Model, Preset, Size
 from generation.errors import InvalidJob
 from generation.forecast.pace import expected_ms
 from generation.models import MAX_SEED, Job
+from generation.prices import credits_for
 from generation.scheduling.lanes import Lane
 from mutoscope.accounts.models import Workspace
 from mutoscope.accounts.selectors import Access
@@ -64,7 +65,7 @@ class JobRequest:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()
 
 
-def complete(access: Access, plan: Plan, request: JobRequest) -> Job:
+def complete(access: Access, plan: Entitlements, request: JobRequest) -> Job:
     """The job that is asked for, not saved: every default taken, every rule of the catalog and the plan checked.
 
     Raises `InvalidJob` or `ModelUnavailable`.
@@ -102,6 +103,9 @@ def complete(access: Access, plan: Plan, request: JobRequest) -> Job:
         **_times(request, tier, now),
     )
     job.work_ms = expected_ms(job)
+    job.credits = credits_for(
+        model, size=job.size, seconds=job.seconds, preset=job.preset, tier=job.tier, steps=job.steps
+    )
     return job
 
 

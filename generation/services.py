@@ -6,8 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from billing.models import Plan
-from billing.selectors import plan_of
+from billing.entitlements import Entitlements, entitlements_of
 from generation import estimates, transitions
 from generation.errors import AlreadyEnded, IdempotencyMismatch, InvalidJob, LimitReached
 from generation.estimates import Estimate
@@ -26,13 +25,13 @@ KEY_LENGTH = 255
 def submit(access: Access, request: JobRequest, *, idempotency_key: str = "") -> Job:
     """Check the request, make the job and send its ticket. The same key and request give the same job.
 
-    Raises `InvalidJob`, `ModelUnavailable`, `LimitReached` or `IdempotencyMismatch`.
+    Raises `InvalidJob`, `ModelUnavailable`, `LimitReached`, `InsufficientCredits` or `IdempotencyMismatch`.
     """
     if idempotency_key:
         earlier = _earlier(access.workspace, idempotency_key, request)
         if earlier:
             return earlier
-    plan = plan_of(access.workspace.pk)
+    plan = entitlements_of(access.workspace.pk)
     job = complete(access, plan, request)
     job.idempotency_key = idempotency_key
     job.request_digest = request.digest()
@@ -51,14 +50,14 @@ def estimate(access: Access, request: JobRequest) -> Estimate:
 
     Raises `InvalidJob`, `ModelUnavailable` or `LimitReached`.
     """
-    plan = plan_of(access.workspace.pk)
+    plan = entitlements_of(access.workspace.pk)
     job = complete(access, plan, request)
     _check_room(access.workspace, plan)
     return estimates.of(job, plan)
 
 
 def cancel(access: Access, job_id: UUID) -> Job:
-    """Cancel a job that has not ended; a worker that is on it stops within one step.
+    """Cancel a job that has not ended; a worker that is on it stops within one step. The part that ran is paid.
 
     Cancelling twice is no error. Raises `NotFound`, or `AlreadyEnded` for a job that succeeded or failed.
     """
@@ -68,6 +67,7 @@ def cancel(access: Access, job_id: UUID) -> Job:
         come_from=Job.ACTIVE,
         to=Job.State.CANCELLED,
         outcome=Attempt.Outcome.CANCELLED,
+        by_user=True,
     )
     job = Job.objects.select_related("picture", "output").filter(pk=job_id, workspace=access.workspace).first()
     if job is None:
@@ -92,7 +92,7 @@ def _earlier(workspace: Workspace, key: str, request: JobRequest) -> Job | None:
     return job
 
 
-def _check_room(workspace: Workspace, plan: Plan) -> None:
+def _check_room(workspace: Workspace, plan: Entitlements) -> None:
     waiting = Job.objects.filter(workspace=workspace, state__in=Job.WAITING).count()
     if waiting >= plan.queued_jobs:
         raise LimitReached(

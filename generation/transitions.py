@@ -13,15 +13,14 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from billing.models import Plan
-from billing.selectors import plan_of
-from generation import live
+from billing.entitlements import Entitlements, entitlements_of
+from generation import live, settlement
 from generation.models import Attempt, Job, JobEvent
 from generation.scheduling import flows, tickets
 
 State, Kind, Outcome = Job.State, JobEvent.Kind, Attempt.Outcome
 
-_FOR_LANES = ["state", "attempt", "lane", "workspace_id", "work_ms", "priority", "queued_at"]
+_KNOWN = ["state", "attempt", "lane", "workspace_id", "work_ms", "priority", "queued_at", "credits", "progress"]
 """What a change of state must know of the job."""
 
 
@@ -31,14 +30,18 @@ def held_by(attempt: int) -> Q:
 
 
 @transaction.atomic
-def begin(job: Job, plan: Plan) -> None:
-    """Put a new job, `queued` or `scheduled`, into the database and into its lane."""
+def begin(job: Job, plan: Entitlements) -> None:
+    """Put a new job, `queued` or `scheduled`, into the database and into its lane, and hold its price.
+
+    Raises `InsufficientCredits`.
+    """
     job.save(force_insert=True)
     record(job.pk, Kind.QUEUED if job.state == State.QUEUED else Kind.SCHEDULED, 0, "")
     if job.state == State.QUEUED:
         flows.join(job, plan)
         flows.throttle(job.workspace_id, plan)
         tickets.issue_on_commit(job.lane)
+    settlement.hold(job, plan)  # last, as where jobs end: lanes before credits, so that nobody waits in a circle
 
 
 @transaction.atomic
@@ -52,16 +55,17 @@ def move(
     outcome: Attempt.Outcome | None = None,
     message: str = "",
     closing: dict[str, Any] | None = None,
+    by_user: bool = False,
     **changes: Any,
 ) -> bool:
     """Move a job to another state if it is in one of `come_from` and the fence holds.
 
-    Returns whether this call made the move; only then is there an event, and only then may the caller refund,
-    publish or notify. `outcome` also closes the job's latest attempt, with `closing` as further columns of it;
-    `changes` are further columns of the job.
+    Returns whether this call made the move; only then is there an event, are credits settled, and may the caller
+    publish or notify. `by_user`: its own people ended it, and pay for the part that ran. `outcome` also closes the
+    job's latest attempt, with `closing` as further columns of it; `changes` are further columns of the job.
     """
     condition = (fence or Q()) & Q(pk=job_id, state__in=come_from)
-    job = Job.objects.select_for_update(of=("self",)).filter(condition).only(*_FOR_LANES).first()
+    job = Job.objects.select_for_update(of=("self",)).filter(condition).only(*_KNOWN).first()
     if job is None:
         return False
     was = State(job.state)
@@ -73,6 +77,8 @@ def move(
         _close_attempt(job_id, attempt, outcome=outcome, reason=message, **(closing or {}))
     record(job_id, kind, attempt, message)
     _tell_lanes(job, was, to)
+    if to in Job.TERMINAL:
+        settlement.settle(job, was, to, by_user=by_user)
     return True
 
 
@@ -86,12 +92,12 @@ def _tell_lanes(job: Job, was: Job.State, to: Job.State) -> None:
     """What the change means for who waits; a claim, from queued to running, does its own part."""
     if to == State.QUEUED:
         job.refresh_from_db(fields=["queued_at"])
-        flows.join(job, plan_of(job.workspace_id), returned=was in Job.HELD)
+        flows.join(job, entitlements_of(job.workspace_id), returned=was in Job.HELD)
         tickets.issue_on_commit(job.lane)
     elif was == State.QUEUED and to != State.RUNNING:
         flows.leave(job)
     if was in Job.HELD and to not in Job.HELD:
-        for lane in flows.throttle(job.workspace_id, plan_of(job.workspace_id)):
+        for lane in flows.throttle(job.workspace_id, entitlements_of(job.workspace_id)):
             tickets.issue_on_commit(lane)
 
 

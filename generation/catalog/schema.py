@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from billing.tiers import Tier
 from generation.catalog import territories
 from mutoscope.tables import Table
 
@@ -264,9 +265,16 @@ class Supervision(Table):
 
 
 class Price(Table):
-    """What a finished second costs."""
+    """What a finished second costs: see `generation.prices` for how the factors come together."""
 
     credits_per_second: Annotated[int, Field(ge=0)]
+    """Of the default size, with the standard preset."""
+    sizes: dict[str, PositiveFloat] = {}
+    """Factors by size; a size that is not named costs by its pixels."""
+    presets: dict[str, PositiveFloat] = {}
+    """Factors by preset; a preset that is not named costs by its steps."""
+    tiers: dict[Tier, PositiveFloat] = {Tier.BATCH: 0.6}
+    """Factors by tier; a tier that is not named costs the full price."""
 
 
 class Model(Table):
@@ -338,6 +346,15 @@ class Model(Table):
                     f"the preset {preset.name} must have {rules.min_steps} to {rules.max_steps} steps, "
                     f"but has {steps}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _prices_what_there_is(self) -> Self:
+        sizes, presets = [size.name for size in self.sizes], [preset.name for preset in self.presets]
+        for table, there, named in (("sizes", sizes, self.price.sizes), ("presets", presets, self.price.presets)):
+            unknown = sorted(set(named) - set(there))
+            if unknown:
+                raise ValueError(f"price.{table} must be of {', '.join(there)}, but names {', '.join(unknown)}")
         return self
 
     def size(self, name: str) -> Size | None:

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import F, Sum
 
-from billing.models import Plan
+from billing.entitlements import Entitlements
 from generation import catalog
 from generation.forecast.pace import Paces, Span
 from generation.forecast.positions import Place, place_of_newcomer, places
@@ -102,7 +102,7 @@ def outlooks(jobs: Iterable[Job]) -> dict[UUID, Outlook]:
     return found
 
 
-def outlook_of_newcomer(job: Job, plan: Plan, paces: Paces) -> Outlook:
+def outlook_of_newcomer(job: Job, plan: Entitlements, paces: Paces) -> Outlook:
     """What would be to be expected of a job that is not there yet, were it submitted now. It changes nothing.
 
     `paces` are those of the job's model.
@@ -166,7 +166,7 @@ def _less(span: Span, seconds: float) -> Span:
 
 
 def _of_queued(
-    jobs: Sequence[Job], where: Mapping[UUID, Place], hands: _Hands, *, joins_by: Plan | None = None
+    jobs: Sequence[Job], where: Mapping[UUID, Place], hands: _Hands, *, joins_by: Entitlements | None = None
 ) -> dict[UUID, Outlook]:
     """`joins_by` is the plan of a job that the flows do not count yet, the only one then."""
     if not jobs:
@@ -195,7 +195,7 @@ class _Line:
         where: Mapping[UUID, Place],
         pauses: Mapping[str, Pause],
         hands: _Hands,
-        joins_by: Plan | None = None,
+        joins_by: Entitlements | None = None,
     ) -> None:
         self.where, self.pauses, self.hands = where, pauses, hands
         self.served = {lane for worker in workers for lane in worker.lanes}
@@ -372,7 +372,7 @@ def _flows(lanes: list[str]) -> dict[int, dict[str, Any]]:
         return {row[0]: dict(zip(columns, row, strict=True)) for row in cursor.fetchall()}
 
 
-def _join(flows: dict[int, dict[str, Any]], job: Job, place: Place, plan: Plan) -> None:
+def _join(flows: dict[int, dict[str, Any]], job: Job, place: Place, plan: Entitlements) -> None:
     """Count a newcomer in its flow, as `scheduling.flows.join` would."""
     idle = {"waiting": 0, "waiting_ms": 0, "priority": job.priority, "waited": 0.0}
     flow = flows.setdefault(place.flow_id, idle)

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from billing.models import Plan
+from billing.entitlements import Entitlements
 from generation.models import Job
 
 NO_FLOW = 2**63 - 1
@@ -140,7 +140,7 @@ def places(job_ids: Collection[UUID]) -> dict[UUID, Place]:
     return _found(_WAITING + _AHEAD, {"jobs": list(job_ids)})
 
 
-def place_of_newcomer(job: Job, plan: Plan) -> Place:
+def place_of_newcomer(job: Job, plan: Entitlements) -> Place:
     """Where a job that is not there yet would stand, were it to join its lane now. One query.
 
     `flow_id` is `NO_FLOW` where its workspace has never had a job in the lane.

@@ -84,6 +84,7 @@ class Job(models.Model):
     steps = models.PositiveIntegerField(null=True, blank=True)
     guidance = models.FloatField(null=True, blank=True)
     seed = models.BigIntegerField(validators=[MinValueValidator(0), MaxValueValidator(MAX_SEED)])
+    credits = models.PositiveIntegerField(default=0, help_text="The price at which it was accepted.")
     idempotency_key = models.CharField(max_length=255, blank=True, editable=False)
     request_digest = models.CharField(max_length=64, blank=True, editable=False)
     not_before = models.DateTimeField(null=True, blank=True, help_text="It joins its lane then, not earlier.")
@@ -139,6 +140,12 @@ class Job(models.Model):
                 fields=["lease_expires_at"], name="job_lease", condition=Q(state__in=["running", "finishing"])
             ),
             models.Index(fields=["workspace", "-id"], name="job_history"),
+            models.Index(
+                fields=["workspace", "created_at"],
+                include=["seconds"],
+                name="job_quota",
+                condition=~Q(state__in=["failed", "cancelled"]),
+            ),
             models.Index(
                 fields=["workspace"],
                 name="job_active",
@@ -199,6 +206,7 @@ class Attempt(models.Model):
     frames = models.PositiveIntegerField(default=0)
     precision = models.CharField(max_length=10, blank=True)
     gpu = models.CharField(max_length=80, blank=True, help_text="The GPU's name; empty is none.")
+    is_spot = models.BooleanField(default=False, help_text="On a machine that may be taken away: rented for less.")
     memory_plan = models.CharField(max_length=20, blank=True)
     first_step = models.PositiveIntegerField(default=0, help_text="Steps that a checkpoint spared it.")
     steps = models.PositiveIntegerField(default=0, help_text="Steps the engine has done in this attempt.")

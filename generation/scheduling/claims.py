@@ -18,7 +18,7 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet
 from django.db.models.functions import Coalesce, Now
 
-from billing.selectors import plan_of
+from billing.entitlements import entitlements_of
 from generation import transitions
 from generation.models import Attempt, Flow, Job, JobEvent
 from generation.scheduling import flows, pauses, tickets
@@ -35,6 +35,7 @@ class Claimant:
     place: str = ""
     gpu: str = ""
     precision: str = ""
+    is_spot: bool = False
 
 
 def claim(lanes: Sequence[Lane], by: Claimant, *, ticket: Lane | None = None) -> Job | None:
@@ -124,7 +125,7 @@ def _lock(lane: Lane, cursor: CursorWrapper) -> None:
 def _take(lane: Lane, workspace_id: UUID, by: Claimant) -> Job | None:
     """The workspace's next job in the lane, if it may run one more and has one that this worker should take."""
     flows.lock(workspace_id)
-    plan = plan_of(workspace_id)
+    plan = entitlements_of(workspace_id)
     in_hand = flows.in_hand(workspace_id)
     if in_hand >= plan.concurrent_jobs:
         flows.throttle(workspace_id, plan)
@@ -159,6 +160,7 @@ def _start(job: Job, by: Claimant) -> None:
         number=job.attempt,
         worker=by.name,
         gpu=by.gpu,
+        is_spot=by.is_spot,
         precision=by.precision,
         size=job.size,
         frames=job.frames,

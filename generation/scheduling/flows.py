@@ -17,7 +17,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from billing.models import Plan
+from billing.entitlements import Entitlements
 from generation.models import Job, LaneClock
 
 _NEXT = """
@@ -48,7 +48,7 @@ def lock(workspace_id: UUID) -> None:
     _run("SELECT id FROM accounts_workspace WHERE id = %s FOR NO KEY UPDATE", [workspace_id])
 
 
-def join(job: Job, plan: Plan, *, returned: bool = False) -> None:
+def join(job: Job, plan: Entitlements, *, returned: bool = False) -> None:
     """The job, just made `queued`, waits in its lane. One that was `returned` gets back what its turn had cost."""
     lock(job.workspace_id)
     _run(
@@ -95,7 +95,7 @@ def leave(job: Job) -> None:
     )
 
 
-def serve(job: Job, plan: Plan, *, is_full: bool) -> None:
+def serve(job: Job, plan: Entitlements, *, is_full: bool) -> None:
     """The flow's next job has been claimed: its turn is charged, and the lane's clock moves on.
 
     `is_full` says that the workspace runs as many now as its plan lets it.
@@ -136,7 +136,7 @@ def in_hand(workspace_id: UUID) -> int:
     return int(jobs)
 
 
-def throttle(workspace_id: UUID, plan: Plan) -> list[str]:
+def throttle(workspace_id: UUID, plan: Entitlements) -> list[str]:
     """Hold the workspace's flows back, or let them go, by how many jobs it has running.
 
     Returns the lanes in which it may go on and has jobs waiting. It comes back as if from idleness.

@@ -58,7 +58,9 @@ class Runtime:
         self.lanes = list(identity.lanes)
         self.name = identity.name
         gpu_name = identity.gpu.name if identity.gpu else ""
-        self._claimant = Claimant(identity.name, identity.place, gpu_name, identity.precision)
+        self._claimant = Claimant(
+            identity.name, identity.place, gpu_name, identity.precision, is_spot=identity.is_spot
+        )
         self.drain = Drain()
         self.reporter = Reporter(identity, is_draining=lambda: self.drain.asked)
         self.leases = LeaseKeeper()

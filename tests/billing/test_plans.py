@@ -6,8 +6,8 @@ import pytest
 from django.db import IntegrityError
 from django.db.models import ProtectedError
 
+from billing.entitlements import entitlements_of
 from billing.models import Plan, Subscription
-from billing.selectors import plan_of
 from billing.services import subscribe
 from billing.tiers import Tier
 from mutoscope.accounts.models import User, Workspace
@@ -15,18 +15,19 @@ from mutoscope.accounts.models import User, Workspace
 
 def test_there_are_plans_to_begin_with(db: None) -> None:
     assert {plan.slug: plan.tiers for plan in Plan.objects.all()} == {
-        "free": [Tier.FREE], "studio": [Tier.PAID, Tier.BATCH, Tier.FREE],
+        "free": [Tier.FREE], "creator": [Tier.PAID, Tier.FREE], "studio": [Tier.PAID, Tier.BATCH, Tier.FREE],
+        "enterprise": [Tier.PAID, Tier.BATCH, Tier.FREE],
     }  # fmt: skip
 
 
 def test_a_workspace_without_a_plan_is_on_the_default_one(charlie: User) -> None:
-    assert plan_of(charlie.workspaces.get().pk).slug == "free"
+    assert entitlements_of(charlie.workspaces.get().pk).slug == "free"
 
 
 def test_a_workspace_is_on_one_plan_at_a_time(workspace: Workspace) -> None:
-    assert plan_of(workspace.pk).slug == "studio"
+    assert entitlements_of(workspace.pk).slug == "studio"
     subscribe(workspace, Plan.objects.get(slug="free"))
-    assert plan_of(workspace.pk).slug == "free"
+    assert entitlements_of(workspace.pk).slug == "free"
     assert Subscription.objects.count() == 1
 
 

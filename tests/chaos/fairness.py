@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from uuid import UUID
 
-from billing.selectors import plan_of
+from billing.entitlements import entitlements_of
 from generation.models import Attempt, Job
 from tests.chaos.people import CONTEST
 
@@ -49,7 +49,7 @@ def of_contest() -> Fairness:
         .values_list("job__workspace_id", "job__work_ms")
     )
     left = Counter(workspace for workspace, _ in claims)
-    weight = {workspace: plan_of(workspace).weight for workspace in left}
+    weight = {workspace: entitlements_of(workspace).weight for workspace in left}
     largest: dict[UUID, int] = {}
     for workspace, work in claims:
         largest[workspace] = max(largest.get(workspace, 0), work)

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.utils import timezone
 
+from billing.entitlements import entitlements_of
 from billing.models import Plan, Subscription
-from billing.selectors import plan_of
 from generation import transitions
 from generation.models import Attempt, Job, Worker
 from mutoscope.accounts.models import User, Workspace
@@ -36,7 +36,7 @@ def queued(workspace: Workspace, *, tier: str = "paid", work_ms: int = 80, **col
         guidance=1.0, seed=1, created_at=now, queued_at=now,
         deadline=now + timedelta(days=1), work_ms=work_ms, **columns,
     )  # fmt: skip
-    transitions.begin(job, plan_of(job.workspace_id))
+    transitions.begin(job, entitlements_of(job.workspace_id))
     return job
 
 

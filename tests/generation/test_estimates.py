@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 
 from assets.models import Asset
 from billing.models import Plan
-from generation import control, prices, services
+from generation import control, services
 from generation.errors import InvalidJob, LimitReached
 from generation.forecast.outlook import outlook
 from generation.forecast.pace import Span
@@ -20,7 +20,6 @@ from generation.models import Flow, Job, JobEvent
 from generation.services import JobRequest
 from mutoscope.accounts.selectors import Access
 from tests.conftest import is_problem
-from tests.generation.catalogs import like
 from tests.generation.lines import queued, worker, workspace_of
 from tests.generation.samples import running
 
@@ -39,7 +38,7 @@ def test_what_the_engine_makes_and_what_is_delivered(access: Access) -> None:
     assert (found.clip.width, found.clip.height, found.clip.frames, found.clip.seconds) == (96, 72, 12, 1.5)
     assert found.preset is not None
     assert (found.preset.name, found.steps, found.guidance) == ("draft", 2, 1.0)
-    assert found.credits == 5
+    assert found.credits == 2
     assert found.engine_seconds == Span(0.02, pytest.approx(0.02 / 3), pytest.approx(0.06))
 
 
@@ -103,12 +102,6 @@ def test_a_job_for_later_has_no_place_yet(access: Access) -> None:
     worker()
     found = services.estimate(access, zoetrope(not_before=timezone.now() + timedelta(days=1)))
     assert (found.outlook.position, found.outlook.ends_in) == (None, None)
-
-
-def test_prices_are_whole_credits() -> None:
-    dear = like("zoetrope", price={"credits_per_second": 3})
-    assert [prices.credits_for(dear, seconds) for seconds in (0.5, 1, 1.1, 4)] == [2, 3, 4, 12]
-    assert prices.credits_for(like("still"), 4) == 0
 
 
 def test_the_api_tells_it(api: APIClient, picture: Asset) -> None:

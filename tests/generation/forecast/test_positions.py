@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries
 
-from billing.selectors import plan_of
+from billing.entitlements import entitlements_of
 from generation import control
 from generation.forecast.positions import NO_FLOW, place_of_newcomer, places
 from generation.models import Flow, Job
@@ -90,7 +90,7 @@ def test_the_place_before_submitting_is_the_one_after(
         jobs = _line(drawn)
         claim([PAID], Claimant("w"))  # the lane's clock has moved
         workspace = workspace_of(99, weight=3) if is_new else jobs[who % len(jobs)].workspace
-        plan = plan_of(workspace.pk)
+        plan = entitlements_of(workspace.pk)
         told = place_of_newcomer(_unsaved(workspace, work_ms), plan)
         place = places([pk := queued(workspace, work_ms=work_ms).pk])[pk]
         assert told.flow_id in (place.flow_id, NO_FLOW)
@@ -105,9 +105,9 @@ def _unsaved(workspace: Workspace, work_ms: int) -> Job:
 def test_a_newcomer_waits_for_the_end_of_one_of_its_workspaces_jobs(db: None) -> None:
     small = workspace_of(1, concurrent_jobs=1)
     queued(small)
-    assert not place_of_newcomer(_unsaved(small, 80), plan_of(small.pk)).throttled
+    assert not place_of_newcomer(_unsaved(small, 80), entitlements_of(small.pk)).throttled
     claim([PAID], Claimant("w"))
-    assert place_of_newcomer(_unsaved(small, 80), plan_of(small.pk)).throttled
+    assert place_of_newcomer(_unsaved(small, 80), entitlements_of(small.pk)).throttled
 
 
 def test_weights_are_shares(db: None) -> None:

@@ -15,7 +15,7 @@ from django.utils.datastructures import MultiValueDict
 from assets import services as assets
 from assets.models import Asset
 from assets.selectors import library
-from billing.selectors import plan_of
+from billing.entitlements import entitlements_of
 from generation import selectors, services
 from mutoscope.accounts.selectors import Access
 from mutoscope.dashboard import choices, words
@@ -112,7 +112,7 @@ def _show_other_model(request: Visit, access: Access, form: CreateForm) -> HttpR
     """Without scripts, a button brings the options of the model that was chosen."""
     shelf = choices.shelf()
     values = {**form.shown, "steps": "", "guidance": ""}
-    initial = choices.fitted(shelf.model(values["model"]), plan_of(access.workspace.pk).tiers, values)
+    initial = choices.fitted(shelf.model(values["model"]), entitlements_of(access.workspace.pk).tiers, values)
     return _render(request, access, CreateForm(initial=initial), shelf)
 
 
@@ -125,7 +125,7 @@ def _starting_values(access: Access, shelf: Shelf, query: QueryDict) -> dict[str
         values["adapters"] = [use["name"] for use in job.adapters]
         values |= {f"strength-{use['name']}": f"{use['strength']:g}" for use in job.adapters}
     values |= {name: query[name] for name in CreateForm.base_fields if name in query}
-    return choices.fitted(shelf.model(values.get("model")), plan_of(access.workspace.pk).tiers, values)
+    return choices.fitted(shelf.model(values.get("model")), entitlements_of(access.workspace.pk).tiers, values)
 
 
 def _render(
@@ -145,7 +145,7 @@ def _render(
         "modes": choices.modes(model),
         "ratios": choices.ratios(model),
         "adapters": choices.adapter_choices(model, form.chosen_adapters),
-        "tiers": plan_of(access.workspace.pk).tiers,
+        "tiers": entitlements_of(access.workspace.pk).tiers,
         "earlier_seed": form.initial.get("earlier_seed"),
     }
     if template == "dashboard/create.html":

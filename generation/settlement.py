@@ -1,0 +1,45 @@
+"""What a job has cost when it has ended: the rule, and its entry in the ledger.
+
+A job that succeeded costs the price at which it was accepted. One that failed, missed its deadline, or that an
+operator cancelled costs nothing. One that its user cancels costs the part that ran: the price times the share of
+the engine's steps that were done, as it was last written down, rounded down; nothing while it waits in its lane,
+and all of it once every frame has been made.
+"""
+
+from __future__ import annotations
+
+from math import floor
+
+from billing import ledger
+from billing.entitlements import Entitlements
+from billing.errors import InsufficientCredits
+from billing.renewals import renew
+from generation.models import Job
+
+
+def hold(job: Job, plan: Entitlements) -> None:
+    """Set the job's price aside, where the plan is metered. Raises `InsufficientCredits`."""
+    if not plan.is_metered or not job.credits:
+        return
+    try:
+        ledger.hold(job.workspace_id, job.pk, job.credits)
+    except InsufficientCredits:
+        # Asked for only when they are needed: the first job of a month pays with what the month brought.
+        if not renew(job.workspace_id, plan):
+            raise
+        ledger.hold(job.workspace_id, job.pk, job.credits)
+
+
+def settle(job: Job, was: Job.State, to: Job.State, *, by_user: bool) -> None:
+    """Pay and give back. `job` has the `credits` and the `progress` from before it ended as `was`."""
+    if job.credits:
+        ledger.settle(job.pk, charge(job, was, to, by_user=by_user))
+
+
+def charge(job: Job, was: Job.State, to: Job.State, *, by_user: bool) -> int:
+    """Credits that the job costs, now that it goes from `was` to `to`."""
+    if to == Job.State.SUCCEEDED:
+        return job.credits
+    if to == Job.State.CANCELLED and by_user and was in Job.HELD:
+        return floor(round(job.credits * job.progress, 6))
+    return 0
