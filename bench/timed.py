@@ -60,10 +60,6 @@ class TimedLTXEngine(LTXEngine):
         with self._span("load"):
             super().load(setup)
 
-    def load_pipeline(self, setup: EngineSetup) -> Any:
-        with self._span("read"):
-            return super().load_pipeline(setup)
-
     def warm_up(self) -> None:
         with self._span("warm_up"):
             super().warm_up()

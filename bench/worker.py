@@ -51,7 +51,7 @@ MODEL = "timed"
 WORKER = "worker-timed"
 PORT = 8767
 PACKAGES = ("torch", "diffusers", "transformers", "fa3-fwd", "triton", "celery", "psycopg", "redis")
-STAGES = ("worker", "packages", "read", "place", "warm_up", "ready")
+STAGES = ("worker", "packages", "weights", "warm_up", "ready")
 PARTS = ("post", "begin", "words", "denoise", "decode", "hand_over", "publish", "whole")
 SAVE_TIMEOUT, START_TIMEOUT, CLIP_TIMEOUT, STOP_TIMEOUT = 240.0, 240.0, 180.0, 20.0
 """Seconds."""
@@ -191,10 +191,10 @@ def start(platform: Stack, rows: Rows, which: str) -> dict[str, Any]:
     until(platform, ready.exists, START_TIMEOUT, "a worker that stands ready")
     ended = time.monotonic()
     noted = {note["what"]: note for note in notes()}
-    load, read, warm_up = (seconds_of(noted[what]) for what in ("load", "read", "warm_up"))
+    weights, warm_up = (seconds_of(noted[what]) for what in ("load", "warm_up"))
     return rows.add(
         what="start", which=which, worker=engine_began - began, packages=noted["made"]["at"] - engine_began,
-        read=read, place=load - read, warm_up=warm_up, ready=ended - began,
+        weights=weights, warm_up=warm_up, ready=ended - began,
     )  # fmt: skip
 
 
@@ -334,8 +334,7 @@ def machine() -> dict[str, Any]:
 
 def print_tables(starts: list[dict[str, Any]], alone: dict[str, Any], lines: list[dict[str, Any]]) -> None:
     print("\n## From the start of the process until it stands ready, s\n")
-    print("| start | worker | packages | weights read | placed | warm-up | **ready** |")
-    print("|---|---|---|---|---|---|---|")
+    print("| start | worker | packages | weights | warm-up | **ready** |\n|---|---|---|---|---|---|")
     for row in starts:
         print(f"| {row['which']} | {' | '.join(f'{row[stage]:.1f}' for stage in STAGES)} |")
     print(f"\n## One job, s ({alone['width']} × {alone['height']} × {alone['frames']}, {alone['steps']} steps)\n")

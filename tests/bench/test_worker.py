@@ -29,7 +29,7 @@ def test_it_runs_through_on_any_machine(tmp_path: Path) -> None:
     machine, first, again, job, *rows = map(json.loads, out.read_text().splitlines())
     assert machine["weights_gib"] > 0
     for start in (first, again):
-        stages = [start[stage] for stage in ("worker", "packages", "read", "place", "warm_up")]
+        stages = [start[stage] for stage in ("worker", "packages", "weights", "warm_up")]
         assert min(stages) > 0
         assert sum(stages) <= start["ready"], "no second is counted twice"
     assert (job["width"], job["height"], job["frames"]) == (64, 64, 9)
