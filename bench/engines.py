@@ -28,7 +28,6 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -37,11 +36,11 @@ import diffusers
 import numpy as np
 import torch
 
+from bench.device import machine, peak, reset_peak, wait_for_gpu
 from bench.random_models.engines import SPECS, TINY, Spec, random_engine
 from generation.engines.base import Checkpoint, EngineError, EngineRequest
 from generation.engines.diffusion.step_cache import COMPUTED_FIRST
 
-GIB = 2**30
 RESTART = "restart"
 """A new process with the code that `+compile` has left on the disk."""
 REPEATED = ("+compile", "cache balanced", "+fp8")
@@ -263,38 +262,6 @@ class Bench:
         if self.engine is not None:
             self.engine.unload()
         self.engine, self.loaded = None, {}
-
-
-def wait_for_gpu() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
-def reset_peak() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-
-
-def peak() -> float:
-    """GiB of the GPU's memory that were in use at once; 0 where there is no GPU."""
-    return torch.cuda.max_memory_allocated() / GIB if torch.cuda.is_available() else 0.0
-
-
-def machine() -> dict[str, Any]:
-    """What the figures are of."""
-    return {
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
-        "torch": str(torch.__version__),
-        "diffusers": diffusers.__version__,
-        **{name: version_of(name) for name in ("torchao", "fa3-fwd", "triton")},
-    }
-
-
-def version_of(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 COLUMNS = (
