@@ -109,7 +109,7 @@ class Policy:
             lanes = late_first(lanes, {lane: self._lateness(lane, now) for lane in lanes})
         for lane in lanes:
             turns = self._turns[lane]
-            while turns and not (turns[0][0] == turns[0][2].turn and self._may_run(turns[0][2])):
+            while turns and not (self._may_run(turns[0][2]) and turns[0][0] == turns[0][2].turn):
                 heapq.heappop(turns)
             if turns:
                 return turns[0][2]
@@ -136,7 +136,7 @@ class Policy:
     def _lateness(self, lane: str, now: float) -> float:
         """How long the lane's oldest job has waited, as a share of its promise."""
         ages = self._ages[lane]
-        while ages and not (ages[0][0] == ages[0][2].oldest and self._may_run(ages[0][2])):
+        while ages and not (self._may_run(ages[0][2]) and ages[0][0] == ages[0][2].oldest):
             heapq.heappop(ages)
         return (now - ages[0][0]) / self._promises[lane] if ages else 0.0
 
