@@ -66,7 +66,9 @@ def cancel(job_id: UUID, reason: str) -> bool:
     The workspace is told the reason. Raises `Refusal` without one.
     """
     if not reason.strip():
-        raise Refusal("a reason is needed: those whose job it is are told it", code="reason_missing", field="reason")
+        raise Refusal(
+            "a reason is needed: those whose job it is are told it", code="reason_missing", field="reason"
+        )
     message = f"cancelled by an operator: {reason.strip()}"
     return transitions.move(
         job_id,

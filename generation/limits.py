@@ -117,9 +117,7 @@ def _refusals_of_kind(job: Job, plan: Entitlements) -> Iterator[NotInPlan | None
     yield without_length(plan, job.seconds)
 
 
-def _unless_named(
-    plan: Entitlements, limit: str, allowed: list[str], field: str, asked: str
-) -> NotInPlan | None:
+def _unless_named(plan: Entitlements, limit: str, allowed: list[str], field: str, asked: str) -> NotInPlan | None:
     if not allowed or asked in allowed:
         return None
     return NotInPlan(

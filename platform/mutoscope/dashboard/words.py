@@ -52,9 +52,7 @@ class EstimateWords:
 
 def of_estimate(estimate: Estimate) -> EstimateWords:
     """What is made and delivered, when it would be there, what it costs."""
-    return EstimateWords(
-        made=made(estimate.engine, estimate.clip), wait=_wait(estimate), price=_price(estimate)
-    )
+    return EstimateWords(made=made(estimate.engine, estimate.clip), wait=_wait(estimate), price=_price(estimate))
 
 
 def made(engine: Clip, clip: Clip) -> str:
@@ -82,7 +80,11 @@ def _price(estimate: Estimate) -> str:
     price = f"{amount:,} credit{'' if amount == 1 else 's'}"
     if left is None:
         return price
-    return f"{price} of {left:,}" if amount <= left else f"{price}, but only {left:,} {'is' if left == 1 else 'are'} left"
+    return (
+        f"{price} of {left:,}"
+        if amount <= left
+        else f"{price}, but only {left:,} {'is' if left == 1 else 'are'} left"
+    )
 
 
 def lines(recipe: Mapping[str, Any]) -> list[tuple[str, str]]:
