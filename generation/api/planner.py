@@ -58,7 +58,7 @@ class RateSerializer(serializers.Serializer[Any]):
     market = serializers.CharField()
     usd_per_hour = serializers.FloatField()
     effective_from = serializers.DateField()
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
     is_estimate = serializers.BooleanField(help_text="Taken over from a publication, not from your own bill.")
 
 
@@ -106,7 +106,7 @@ class ThroughputSerializer(serializers.Serializer[Any]):
     high = serializers.FloatField()
     is_measured = serializers.BooleanField(help_text="On this installation; otherwise an estimate.")
     samples = serializers.IntegerField()
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
 
 
 class CostsSerializer(OutlaySerializer):
@@ -161,7 +161,7 @@ class PeerSerializer(serializers.Serializer[Any]):
     name = serializers.CharField(source="price.name")
     usd_per_second = serializers.FloatField(source="price.usd_per_second")
     as_of = serializers.DateField(source="price.as_of")
-    source = serializers.CharField(source="price.source")
+    source = serializers.CharField(source="price.source")  # type: ignore[assignment]
     usd_per_day = serializers.FloatField()
     usd_per_month = serializers.FloatField()
 

@@ -15,7 +15,7 @@ from generation.planner import simulation
 from generation.planner.capacity import Capacity
 from generation.planner.demand import HOURS
 from generation.planner.question import MOST_GPUS, ImpossiblePlan, Question
-from generation.planner.simulation import Arrival, Tenants, Waits
+from generation.planner.simulation import Arrival, Tenant, Waits
 
 MOST_CLIPS_A_DAY = 20_000
 """Of which waits are simulated: it takes about a second for each fleet."""
@@ -65,9 +65,9 @@ def promises() -> dict[str, float]:
     return {tier: settings.TIER_PROMISES[tier].total_seconds() for tier in Tier.values}
 
 
-def _waits(arrivals: list[Arrival], gpus: int, tenants: Tenants, hours_a_day: float) -> FleetWaits:
+def _waits(arrivals: list[Arrival], gpus: int, tenants: list[Tenant], hours_a_day: float) -> FleetWaits:
     busy = hours_a_day / (HOURS * gpus)
-    at_once = min(gpus, tenants.workspaces * tenants.concurrent_jobs)
+    at_once = min(gpus, sum(tenant.concurrent_jobs for tenant in tenants))
     if hours_a_day >= HOURS * at_once:
         return FleetWaits(gpus, min(busy, 1.0), {}, keeps_promises=False)
     by_tier = simulation.measured(arrivals, simulation.waits(arrivals, gpus, tenants, promises()))
@@ -89,12 +89,12 @@ def _arrivals(question: Question, capacity: Capacity) -> list[Arrival]:
     )
 
 
-def _tenants(question: Question) -> Tenants:
+def _tenants(question: Question) -> list[Tenant]:
     if not question.plan:
-        return Tenants(question.workspaces, MOST_GPUS)
+        return [Tenant(MOST_GPUS)] * question.workspaces
     row = Plan.objects.filter(slug=question.plan).first()
     if row is None:
         there = ", ".join(Plan.objects.order_by("slug").values_list("slug", flat=True))
         raise ImpossiblePlan(f"the plan must be one of {there}, but is {question.plan!r}", field="plan")
     granted = entitlements.of_plan(row)
-    return Tenants(question.workspaces, granted.concurrent_jobs, granted.weight)
+    return [Tenant(granted.concurrent_jobs, granted.weight)] * question.workspaces

@@ -32,10 +32,9 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Tenants:
-    """The workspaces: how many, and what each is entitled to."""
+class Tenant:
+    """What a workspace is entitled to."""
 
-    workspaces: int
     concurrent_jobs: int
     weight: int = 1
 
@@ -63,14 +62,18 @@ def demand(
     ]
 
 
-def waits(arrivals: Sequence[Arrival], fleet: int, tenants: Tenants, promises: Mapping[str, float]) -> list[float]:
+def waits(
+    arrivals: Sequence[Arrival], fleet: int, tenants: Sequence[Tenant], promises: Mapping[str, float]
+) -> list[float]:
     """Seconds that each arrival waits for one of the fleet's GPUs, in the order of the arrivals.
 
-    Each GPU serves every lane of `promises`, in that order, until one is late by its promise in seconds.
+    `tenants` are the workspaces by their numbers. Each GPU serves every lane of `promises`, in that order, unless
+    one is late by its promise (in seconds).
     """
     stream = _Stream(arrivals, tenants)
     crews = [Crew(tuple(promises), 0.0) for _ in range(fleet)]
-    rehearsal = Rehearsal(crews, (), {}, (), promises, {}, arrivals=[stream])
+    limits = {number: tenant.concurrent_jobs for number, tenant in enumerate(tenants)}
+    rehearsal = Rehearsal(crews, (), limits, (), promises, {}, arrivals=[stream])
     play = rehearsal.play(len(arrivals), stream.jobs)
     starts = {flow: iter(moments) for flow, moments in play.starts.items()}
     # Within a flow the first to come is the first to start.
@@ -122,9 +125,8 @@ class _Flow(Queue):
 class _Stream:
     """The arrivals, joining their lanes one after the other."""
 
-    def __init__(self, arrivals: Sequence[Arrival], tenants: Tenants) -> None:
+    def __init__(self, arrivals: Sequence[Arrival], tenants: Sequence[Tenant]) -> None:
         self._coming = deque(arrivals)
-        self._tenants = tenants
         self._flows: dict[tuple[str, int], _Flow] = {}
         self.jobs: dict[int, int] = {}
         """By flow, how many clips it is to have."""
@@ -132,9 +134,8 @@ class _Stream:
             key = arrival.lane, arrival.workspace
             if key not in self._flows:
                 number = len(self._flows) + 1
-                self._flows[key] = _Flow(
-                    id=number, lane=arrival.lane, workspace=arrival.workspace, weight=tenants.weight
-                )
+                weight = tenants[arrival.workspace].weight
+                self._flows[key] = _Flow(id=number, lane=arrival.lane, workspace=arrival.workspace, weight=weight)
             number = self._flows[key].id
             self.jobs[number] = self.jobs.get(number, 0) + 1
         self.next_at = arrivals[0].at if arrivals else inf
@@ -146,8 +147,6 @@ class _Stream:
     def join(self, policy: Policy) -> None:
         arrival = self._coming.popleft()
         self.next_at = self._coming[0].at if self._coming else inf
-        if not policy.knows(arrival.workspace):
-            policy.admit(arrival.workspace, self._tenants.concurrent_jobs)
         flow = self._flows[arrival.lane, arrival.workspace]
         was_idle = flow.is_empty
         flow.waiting.append(arrival)

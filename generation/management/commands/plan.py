@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -12,13 +10,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from billing.models import GpuPrice
 from generation.api.planner import PlanSerializer
 from generation.catalog import CatalogError
-from generation.planner.comparison import Comparison
+from generation.planner import tables
 from generation.planner.demand import PROFILES, WORKING_DAY
-from generation.planner.fleets import FleetWaits, promises
-from generation.planner.plan import Choice, Plan, plan
+from generation.planner.plan import plan
 from generation.planner.question import ImpossiblePlan, Question, shares
-
-ESTIMATE = " (estimate)"
 
 
 class Command(BaseCommand):
@@ -61,117 +56,16 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(PlanSerializer(found).data, indent=2))
             return
-        for part in (_demand(found), _costs(found), _peers(found), _waits(found), _choices(found)):
-            self.stdout.write("\n".join(part) + "\n")
+        self.stdout.write("\n".join(tables.summary(found)))
+        for table in tables.tables(found):
+            self._table(table)
 
-
-def _demand(found: Plan) -> list[str]:
-    asked, choice = found.question, found.chosen
-    capacity = choice.capacity
-    what = ", ".join(filter(None, [asked.entry.name, asked.chosen_size.name, asked.chosen_preset]))
-    marked = ESTIMATE if capacity.is_estimate else ""
-    wanted = f"{asked.clips_per_day:,} clips of {asked.seconds:g} s a day ({what})"
-    speed = f"{capacity.seconds_per_hour:,.4g} s of it an hour{marked}"
-    hours = f"{choice.gpu_hours:,.4g} GPU-hours a day"
-    return [
-        f"{wanted}: {found.seconds_per_day:,.10g} s of video.",
-        f"{capacity.gpu}: {speed}, {hours}; {choice.gpus} needed in the busiest hour.",
-        f"Speed: {capacity.throughput.source}.",
-    ]
-
-
-def _costs(found: Plan) -> list[str]:
-    gpus = found.chosen.gpus
-    rows = [["", "$/hour", "$/second", "as needed: day", "month", f"{gpus} always on: day", "month"]]
-    sources: dict[str, None] = {}
-    for market, costs in found.chosen.costs.items():
-        outlay, rate = costs.outlay, costs.outlay.rate
-        rows.append([
-            _words(market) + (ESTIMATE if rate.is_estimate else ""), f"{rate.usd_per_hour:.2f}",
-            f"{outlay.usd_per_second:.4f}", _usd(outlay.as_needed_day), _usd(outlay.as_needed_month),
-            _usd(outlay.always_on_day), _usd(outlay.always_on_month),
-        ])  # fmt: skip
-        sources[rate.source] = None
-    return [*_table(rows), f"Prices: {'; '.join(sources)}."]
-
-
-def _peers(found: Plan) -> list[str]:
-    rows = [
-        [
-            "against",
-            "$/second",
-            "day",
-            "month",
-            "own GPUs",
-            "cheaper",
-            "rounded",
-            "pays from clips a day",
-            "an hour",
-        ]
-    ]
-    for peer in found.peers:
-        for number, (market, costs) in enumerate(found.chosen.costs.items()):
-            held = next(one for one in costs.comparisons if one.peer == peer.price)
-            of_peer = [peer.price.name, f"{peer.price.usd_per_second:.2f}", _usd(peer.usd_per_day)]
-            first = [*of_peer, _usd(peer.usd_per_month)] if number == 0 else [""] * 4
-            rows.append([*first, _words(market), *_against(held)])
-    return [
-        *_table(rows),
-        "Rounded: with the own cost of a second rounded to a tenth of a cent, as publications like to do it.",
-        "Pays from: clips that pay for one GPU around the clock, and for an hour of one that runs only as needed.",
-    ]
-
-
-def _against(held: Comparison) -> list[str]:
-    cells = [f"{times:.2f}×" if times else "–" for times in (held.times, held.times_rounded)]
-    return cells + [f"{clips:,.1f}" if clips else "never" for clips in (held.always_on_clips, held.hourly_clips)]
-
-
-def _waits(found: Plan) -> list[str]:
-    if found.no_waits:
-        return [f"No waits: {found.no_waits}."]
-    rows = [["GPUs", "busy", "tier", "waits p50", "p95", "p99", "promise"]]
-    for fleet in found.waits:
-        rows += _fleet(fleet)
-    asked = found.question
-    given = f"{asked.workspaces} workspaces, {asked.profile}, seed {asked.seed}"
-    return [*_table(rows), f"Simulated with the platform's own rules: {given}."]
-
-
-def _fleet(fleet: FleetWaits) -> list[list[str]]:
-    first = [str(fleet.gpus), f"{fleet.busy:.0%}"]
-    if not fleet.tiers:
-        return [[*first, "", "cannot keep up: the line grows for ever", "", "", ""]]
-    rows: list[list[str]] = []
-    for tier, waits in fleet.tiers.items():
-        told = [f"{seconds:,.0f} s" for seconds in (waits.p50, waits.p95, waits.p99)]
-        promise = promises()[tier]
-        kept = f"{promise:,.0f} s, {'kept' if waits.p95 <= promise else 'broken'}"
-        rows.append([*(first if not rows else ["", ""]), tier, *told, kept])
-    return rows
-
-
-def _choices(found: Plan) -> list[str]:
-    rows = [["GPU", "GPU-hours a day", "needed", "$/second on demand", "spot"]]
-    for choice in found.choices:
-        marked = choice.capacity.gpu + (ESTIMATE if choice.capacity.is_estimate else "")
-        rows.append([marked, f"{choice.gpu_hours:,.4g}", str(choice.gpus), *_seconds(choice)])
-    return _table(rows)
-
-
-def _seconds(choice: Choice) -> list[str]:
-    priced = [choice.costs.get(market) for market in GpuPrice.Market]
-    return [f"{costs.outlay.usd_per_second:.4f}" if costs else "–" for costs in priced]
-
-
-def _words(market: str) -> str:
-    return market.replace("_", " ")
-
-
-def _usd(amount: Decimal) -> str:
-    return f"{amount:,.2f}"
-
-
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    def _table(self, table: tables.Table) -> None:
+        lines = [table.headers, *table.rows]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(table.headers))]
+        self.stdout.write(f"\n{table.title}")
+        for line in lines if table.rows else ():
+            cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
+            self.stdout.write(f"  {'  '.join(cells).rstrip()}")
+        for note in table.notes:
+            self.stdout.write(note)

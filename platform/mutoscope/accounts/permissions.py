@@ -54,7 +54,7 @@ class ForOperators(BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         found = access(request)
-        person = found.user or (found.key and found.key.created_by)
+        person = found.key.created_by if found.key else found.user
         if person is None or not (person.is_staff and person.is_active):
             raise Forbidden(
                 f"this is for operators: their session, or an API key that one of them made; "

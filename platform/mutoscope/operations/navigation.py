@@ -36,6 +36,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
                 _link("Plans", "sell", "billing_plan"),
                 _link("Subscriptions", "card_membership", "billing_subscription"),
                 _link("Overrides", "tune", "billing_planoverride"),
+                {"title": "Planner", "icon": "calculate", "link": reverse("admin-planner")},
             ],
         },
     ]
