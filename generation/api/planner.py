@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from billing.models import GpuPrice
 from generation.planner.demand import PROFILES, WORKING_DAY
 from generation.planner.plan import Choice, Costs, Plan, plan
-from generation.planner.question import Question, shares
+from generation.planner.question import Question
 from mutoscope.accounts.permissions import ForOperators, MayUseWorkspace
 
 
@@ -48,8 +48,7 @@ class QuestionSerializer(serializers.Serializer[Any]):
 
     def to_question(self) -> Question:
         """The question, checked. Raises `ImpossiblePlan`."""
-        asked = dict(self.validated_data)
-        return Question(**asked | {"tiers": shares(asked["tiers"])})
+        return Question.in_words(**self.validated_data)
 
 
 class RateSerializer(serializers.Serializer[Any]):

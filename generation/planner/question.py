@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from types import MappingProxyType
+from typing import Any, Self
 
 from billing.models import GpuPrice
 from billing.tiers import Tier
@@ -78,6 +79,11 @@ class Question:
         _within("seconds", self.seconds, rule.min_seconds, rule.max_seconds)
         _one_of("size", self.size, ["", *(size.name for size in self.entry.sizes)])
         _one_of("preset", self.preset, ["", *(preset.name for preset in self.entry.presets)])
+
+    @classmethod
+    def in_words(cls, *, tiers: str, **asked: Any) -> Self:
+        """The question as it comes from a form or a command line, with tiers as `shares` reads them."""
+        return cls(tiers=shares(tiers), **asked)
 
     @property
     def entry(self) -> Model:

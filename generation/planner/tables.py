@@ -121,7 +121,7 @@ def choices(found: Plan) -> Table:
         "GPUs to choose from",
         ["GPU", "GPU-hours a day", "needed", "a second on demand", "on spot", "memory plan", "speed from"],
         [_choice(choice) for choice in found.choices],
-        ["Estimated speeds are those of a card that holds the whole model; offload and tiled plans are slower."],
+        ["Estimated speeds do not reckon with the memory plan; under offload and tiled they are lower."],
     )
 
 

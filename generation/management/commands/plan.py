@@ -13,7 +13,7 @@ from generation.catalog import CatalogError
 from generation.planner import tables
 from generation.planner.demand import PROFILES, WORKING_DAY
 from generation.planner.plan import plan
-from generation.planner.question import ImpossiblePlan, Question, shares
+from generation.planner.question import ImpossiblePlan, Question
 
 
 class Command(BaseCommand):
@@ -48,7 +48,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         asked = {name: options[name] for name in Question.__dataclass_fields__}
         try:
-            found = plan(Question(**asked | {"tiers": shares(options["tiers"])}))
+            found = plan(Question.in_words(**asked))
         except ImpossiblePlan as impossible:
             raise CommandError(impossible.message) from impossible
         except CatalogError as error:

@@ -16,7 +16,7 @@ from generation import catalog
 from generation.planner import tables
 from generation.planner.demand import PROFILES, WORKING_DAY
 from generation.planner.plan import plan
-from generation.planner.question import ImpossiblePlan, Question, shares
+from generation.planner.question import ImpossiblePlan, Question
 
 PERMISSION = "billing.view_gpuprice"
 """Who may see what GPUs cost may plan with it."""
@@ -71,8 +71,7 @@ class PlannerForm(forms.Form):
 
     def to_question(self) -> Question:
         """The question, checked. Raises `ImpossiblePlan`."""
-        asked = dict(self.cleaned_data)
-        return Question(**asked | {"tiers": shares(asked["tiers"])})
+        return Question.in_words(**self.cleaned_data)
 
 
 def planner(request: HttpRequest) -> HttpResponse:
