@@ -116,7 +116,7 @@ def _table(found: Report) -> dict[str, Any]:
     rows = [[*row.key, *tables.cells(row.figures)] for row in found.rows]
     if rows:
         rows.append(["all", *[""] * (len(found.by) - 1), *tables.cells(found.total)])
-    return {"headers": [*found.by, *tables.COLUMNS], "rows": rows}
+    return {"headers": tables.headings(found), "rows": rows}
 
 
 def _throughputs(found: Report) -> dict[str, Any]:

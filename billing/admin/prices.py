@@ -27,10 +27,6 @@ class GpuForm(forms.ModelForm):  # type: ignore[type-arg]  # at run time it take
         help_text="The driver's names for it, commas between them, as workers report them: NVIDIA H100 80GB HBM3.",
     )
 
-    class Meta:
-        model = Gpu
-        fields = ["name", "vram_gb", "device_names"]
-
     def clean_device_names(self) -> list[str]:
         """Two GPUs of one name would leave the price to chance."""
         names: list[str] = self.cleaned_data["device_names"]
@@ -51,6 +47,7 @@ class GpuPriceInline(TabularInline):
 @admin.register(Gpu)
 class GpuAdmin(ModelAdmin):
     form = GpuForm
+    fields = ["name", "vram_gb", "device_names"]
     list_display = ["name", "vram_gb", "drivers_names"]
     search_fields = ["name"]
     inlines = [GpuPriceInline]

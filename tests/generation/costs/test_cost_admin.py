@@ -57,8 +57,13 @@ def test_the_page_says_what_it_does_not_know(operator: Client, workspace: Worksp
     attempt(job(workspace), "succeeded", 36, steps=40, gpu=UNKNOWN)
     words = text(operator.get(PAGE, DAYS))
     assert f"{UNKNOWN} on demand 1 1 0.01 0.0% 4.0 unknown unknown 0 $0.00 unknown" in words
-    assert "The cost of 1 attempts is unknown (0.01 GPU-hours)" in words
+    assert "The cost of 1 attempt is unknown (0.01 GPU-hours)" in words
     assert f"The price book does not know {UNKNOWN}" in words
+
+
+def test_without_a_gpu_the_page_shows_no_cost(operator: Client, workspace: Workspace) -> None:
+    attempt(job(workspace, model="preview"), "succeeded", 36, gpu="", steps=96)
+    assert "preview paid no GPU – 1 1 0.00 – 4.0 – – 0 $0.00" in text(operator.get(PAGE, DAYS))
 
 
 def test_filters_and_lines_are_as_asked(operator: Client, workspace: Workspace) -> None:

@@ -37,7 +37,7 @@ def lines(said: str) -> list[list[str]]:
 
 def test_the_table_has_a_line_for_each_kind_and_one_for_all(work: Workspace) -> None:
     found = lines(costs())
-    assert found[1][:6] == ["model", "tier", "gpu", "market", "jobs", "attempts"]
+    assert found[1][:6] == ["model", "tier", "GPU", "market", "jobs", "attempts"]
     assert [line[:4] for line in found[2:5]] == [
         ["ltx-video-2b", "batch", "L40S", "spot"], ["ltx-video-2b", "paid", "H100", "SXM5"],
         ["all", "2", "2", "2.00"],
@@ -47,7 +47,7 @@ def test_the_table_has_a_line_for_each_kind_and_one_for_all(work: Workspace) -> 
 
 def test_days_lines_and_filters_are_as_asked(work: Workspace) -> None:
     assert "all 3 3 3.00" in " ".join(costs("--days", "60").split())
-    assert [line[0] for line in lines(costs("--by", "gpu", "--tier", "paid"))[1:4]] == ["gpu", "H100", "all"]
+    assert [line[0] for line in lines(costs("--by", "gpu", "--tier", "paid"))[1:4]] == ["GPU", "H100", "all"]
 
 
 def test_what_is_unknown_is_said(work: Workspace) -> None:
