@@ -32,7 +32,11 @@ def full(picture: Asset, workspace: Workspace) -> Asset:
 def _files(workspace: Workspace) -> list[str]:
     """Every file that is stored for it."""
     home = f"workspaces/{workspace.pk}"
-    return [name for folder in default_storage.listdir(home)[0] for name in default_storage.listdir(f"{home}/{folder}")[1]]
+    return [
+        name
+        for folder in default_storage.listdir(home)[0]
+        for name in default_storage.listdir(f"{home}/{folder}")[1]
+    ]
 
 
 @pytest.mark.usefixtures("full")

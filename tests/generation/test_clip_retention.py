@@ -69,7 +69,11 @@ def test_an_override_keeps_clips_longer_until_it_ends(job: Job, access: Access) 
     Plan.objects.filter(slug="studio").update(retention_days=3)
     made(job, 9 * DAY)
     PlanOverride.objects.create(
-        workspace=access.workspace, limit="retention_days", value=None, reason="a film", ends_at=timezone.now() + DAY
+        workspace=access.workspace,
+        limit="retention_days",
+        value=None,
+        reason="a film",
+        ends_at=timezone.now() + DAY,
     )
     assert retention.discard_outdated_clips() == 0
     PlanOverride.objects.update(created_at=timezone.now() - DAY)

@@ -37,7 +37,11 @@ def plan_of(workspace: Workspace, **columns: Any) -> None:
 
 def agreed(workspace: Workspace, limit: str, value: Any, *, days: float = 1) -> PlanOverride:
     return PlanOverride.objects.create(
-        workspace=workspace, limit=limit, value=value, reason="a test", ends_at=timezone.now() + timedelta(days=days)
+        workspace=workspace,
+        limit=limit,
+        value=value,
+        reason="a test",
+        ends_at=timezone.now() + timedelta(days=days),
     )
 
 

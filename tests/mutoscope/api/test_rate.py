@@ -76,7 +76,9 @@ def test_all_keys_and_people_of_a_workspace_together_and_nobody_else(
 
 
 @pytest.mark.usefixtures("three")
-def test_what_is_open_to_everybody_and_the_pages_are_not_counted(api: APIClient, alice: User, client: Client) -> None:
+def test_what_is_open_to_everybody_and_the_pages_are_not_counted(
+    api: APIClient, alice: User, client: Client
+) -> None:
     client.force_login(alice)
     for _ in range(4):
         assert api.get("/api/v1/health/live").status_code == 200
@@ -97,7 +99,10 @@ def test_an_override(api: APIClient, workspace: Workspace) -> None:
         ends_at=timezone.now() + timedelta(days=1),
     )  # fmt: skip
     assert api.get(ME).status_code == 200
-    assert "(as agreed for this workspace) allows 1 requests" in is_problem(api.get(ME), 429, "limit_reached")["detail"]
+    assert (
+        "(as agreed for this workspace) allows 1 requests"
+        in is_problem(api.get(ME), 429, "limit_reached")["detail"]
+    )
 
 
 @pytest.mark.usefixtures("three")
