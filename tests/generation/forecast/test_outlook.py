@@ -214,6 +214,13 @@ def test_what_arrives_meanwhile_is_reckoned_with(mine: Workspace) -> None:
     assert 4 <= with_arrivals[3] <= 8
 
 
+def test_what_arrives_where_nobody_serves_holds_nobody_up(mine: Workspace) -> None:
+    worker(lanes=("paid",))
+    (job,) = line(mine, tier="free")
+    LaneClock.objects.create(lane="still.free", hourly_jobs=1800, hourly_ms=1800 * SECOND)
+    assert look(job).no_worker
+
+
 def test_arrivals_are_measured(mine: Workspace) -> None:
     LaneClock.objects.create(lane="still.paid")
     LaneClock.objects.create(lane="still.free", hourly_jobs=7, hourly_ms=7)
