@@ -17,16 +17,17 @@ from billing.errors import InsufficientCredits, LimitReached, NotInPlan
 from billing.models import Entry, Plan, PlanOverride
 from billing.renewals import day_of, month_of
 from billing.services import subscribe
-from generation import attempts, limits, services
+from generation import attempts, limits, recovery, services
 from generation.errors import InvalidJob
-from generation.models import Job
+from generation.models import Flow, Job
+from generation.scheduling.claims import Claimant, claim
 from generation.services import JobRequest
 from mutoscope.accounts.models import Workspace
 from mutoscope.accounts.selectors import Access
 from mutoscope.errors import Refusal
 from tests.conftest import is_problem
 from tests.generation.lines import queued
-from tests.generation.samples import finishing, running, submit, unsaved_clip
+from tests.generation.samples import PAID, finishing, running, submit, unsaved_clip
 
 JOBS, ESTIMATE = "/api/v1/jobs", "/api/v1/jobs/estimate"
 
@@ -305,6 +306,19 @@ def test_of_several_overrides_the_newest_holds_and_the_refusal_says_so(access: A
         submit(access, seconds=3)
     with pytest.raises(NotInPlan, match=r"^the plan Studio \(as agreed for this workspace\) allows clips of 9 s"):
         submit(access, seconds=10)
+
+
+def test_overrides_of_how_jobs_run_hold_for_what_waits_already(access: Access) -> None:
+    plan_of(access.workspace, concurrent_jobs=1)
+    running(access)
+    submit(access)
+    assert Flow.objects.get().throttled
+    agreed(access.workspace, "concurrent_jobs", 2)
+    agreed(access.workspace, "weight", 9)
+    assert recovery.release_throttled_flows() == 1
+    assert claim([PAID], Claimant("w2")) is not None
+    submit(access)
+    assert (Flow.objects.get().throttled, Flow.objects.get().weight) == (True, 9)
 
 
 def test_an_override_is_one_workspace_s(access: Access, charlie: Any) -> None:
