@@ -22,6 +22,11 @@ CSV_COLUMNS = (
 )  # fmt: skip
 
 
+def headings(report: Report) -> list[str]:
+    """What stands above the columns of the report's rows."""
+    return ["GPU" if name == "gpu" else name for name in report.by] + list(COLUMNS)
+
+
 def dollars(amount: Decimal | None, places: int = 2) -> str:
     """As people read it, with the minus before the sign; `UNKNOWN` for None."""
     if amount is None:
@@ -30,7 +35,9 @@ def dollars(amount: Decimal | None, places: int = 2) -> str:
 
 
 def cost(figures: Figures) -> str:
-    """What it cost, marked where that goes by estimated prices; `UNKNOWN` where a part of it is."""
+    """What it cost, marked where it goes by estimated prices; `UNKNOWN` where a part is, `NONE` without a GPU."""
+    if not figures.gpu_seconds:
+        return NONE
     estimate = " (estimate)" if figures.usd is not None and figures.estimated_usd else ""
     return dollars(figures.usd) + estimate
 
@@ -54,7 +61,9 @@ def cells(figures: Figures) -> list[str]:
 def _per_second(figures: Figures) -> str:
     if figures.usd is None:
         return UNKNOWN
-    return NONE if figures.usd_per_second is None else dollars(figures.usd_per_second, 4)
+    return (
+        NONE if figures.usd_per_second is None or not figures.gpu_seconds else dollars(figures.usd_per_second, 4)
+    )
 
 
 def notes(report: Report) -> list[str]:
@@ -62,9 +71,10 @@ def notes(report: Report) -> list[str]:
     total = report.total
     said = []
     if total.unpriced_seconds:
+        attempts = "1 attempt" if total.unpriced_attempts == 1 else f"{total.unpriced_attempts:,} attempts"
         said.append(
-            f"The cost of {total.unpriced_attempts:,} attempts is unknown ({total.unpriced_seconds / 3600:,.2f} "
-            f"GPU-hours), and so are sums with them. The others cost {dollars(total.priced_usd)}."
+            f"The cost of {attempts} is unknown ({total.unpriced_seconds / 3600:,.2f} GPU-hours), and so are sums "
+            f"with them. The others cost {dollars(total.priced_usd)}."
         )
     if report.unknown_gpus:
         said.append(

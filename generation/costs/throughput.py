@@ -18,7 +18,7 @@ RECENT_DAYS = 30
 """Only attempts that ended so lately count: weights, drivers and settings change."""
 
 # The index `attempt_pace` finds the attempts by when they ended.
-_MEASURED = """
+MEASURED = """
 SELECT job.model, attempt.gpu, count(*),
     sum(job.frames::float8 / job.fps * job.width * job.height) / %(hd_pixels)s,
     sum(extract(epoch FROM attempt.engine_ended_at - attempt.engine_started_at))::float8
@@ -55,7 +55,7 @@ class Throughputs:
     def read(cls, book: PriceBook | None = None) -> Throughputs:
         """One query, and two more for the price book where it is not given."""
         with connection.cursor() as cursor:
-            cursor.execute(_MEASURED, {"hd_pixels": HD_PIXELS, "days": RECENT_DAYS})
+            cursor.execute(MEASURED, {"hd_pixels": HD_PIXELS, "days": RECENT_DAYS})
             return cls(book or PriceBook.read(), cursor.fetchall())
 
     def of(self, model: str, gpu: str) -> Throughput | None:

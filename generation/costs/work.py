@@ -51,14 +51,14 @@ WITH tried AS (
 )
 """
 
-_OF_JOB = f"""
+OF_JOB = f"""
 {_TRIED}
 SELECT number, outcome, worker, gpu, is_spot, day, seconds, lost_seconds FROM tried
 WHERE job_id = %(job)s ORDER BY number
 """
 
 # What a job paid is counted where its last attempt is. There is one capture of a job, and one transfer in it.
-_BY_KIND = f"""
+BY_KIND = f"""
 {_TRIED}
 SELECT day, model, tier, gpu, is_spot,
     count(*), count(*) FILTER (WHERE seconds > 0), count(*) FILTER (WHERE is_last),
@@ -114,12 +114,12 @@ class Kind:
 
 def of_job(job_id: UUID) -> list[Tried]:
     """The job's attempts in their order. One query."""
-    return [Tried(*row) for row in _rows(_OF_JOB, {"job": job_id})]
+    return [Tried(*row) for row in _rows(OF_JOB, {"job": job_id})]
 
 
 def by_kind(since: date, until: date) -> list[Kind]:
     """The attempts claimed from the first day to the last, in UTC, summed up. One query."""
-    return [Kind(*row) for row in _rows(_BY_KIND, {"since": since, "until": until})]
+    return [Kind(*row) for row in _rows(BY_KIND, {"since": since, "until": until})]
 
 
 def _rows(statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:

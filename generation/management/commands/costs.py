@@ -42,7 +42,7 @@ class Command(BaseCommand):
             self._table(found)
 
     def _table(self, found: Report) -> None:
-        lines = [[*found.by, *tables.COLUMNS]]
+        lines = [tables.headings(found)]
         lines += [[*row.key, *tables.cells(row.figures)] for row in found.rows]
         lines.append(["all", *[""] * (len(found.by) - 1), *tables.cells(found.total)])
         widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]

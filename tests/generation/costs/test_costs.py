@@ -6,10 +6,13 @@ from datetime import date, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
+from generation.costs import throughput, work
 from generation.costs.figures import Figures
 from generation.costs.jobs import cost_of
 from generation.costs.report import Report, report
@@ -283,3 +286,23 @@ def test_a_report_takes_three_queries_and_a_job_three(
         report(TODAY - timedelta(days=5), TODAY + timedelta(days=5), by=["day", "gpu"])
     with django_assert_num_queries(3):
         cost_of(jobs[0].pk)
+
+
+@pytest.mark.parametrize(
+    ("statement", "values", "indexes"),
+    [
+        (work.OF_JOB, {"job": uuid4()}, {"attempt_once", "generation_job_pkey"}),
+        (throughput.MEASURED, {"hd_pixels": 1, "days": 30}, {"attempt_pace", "generation_job_pkey"}),
+    ],
+)
+def test_the_statements_find_their_rows_by_index(
+    db: None, statement: str, values: dict[str, Any], indexes: set[str]
+) -> None:
+    """On tables as small as a test's, only a planner that may not read them whole shows what it could do."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {statement}", values)
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "Seq Scan" not in plan
+    for index in indexes:
+        assert index in plan, plan
