@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -46,7 +47,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="for programs: what /api/v1/planner answers")
 
     def handle(self, **options: Any) -> None:
-        asked = {name: options[name] for name in Question.__dataclass_fields__}
+        asked = {field.name: options[field.name] for field in fields(Question)}
         try:
             found = plan(Question.in_words(**asked))
         except ImpossiblePlan as impossible:
