@@ -75,9 +75,8 @@ def _without_renewal(month: datetime) -> QuerySet[Workspace, UUID]:
         workspace=OuterRef("pk"), limit="credits_per_month", ends_at__gt=Now()
     )
     # As `renew` writes it.
-    reference = Concat(
-        Cast(OuterRef("pk"), CharField()), Value(" "), OuterRef("plan"), Value(f" {month:%Y-%m}")
-    )
+    words = [Cast(OuterRef("pk"), CharField()), Value(" "), OuterRef("plan"), Value(f" {month:%Y-%m}")]
+    reference = Concat(*words, output_field=CharField())
     had = Entry.objects.filter(kind=Entry.Kind.RENEWAL, reference=reference)
     return (
         Workspace.objects.filter(Q(subscription=None) | Q(subscription__provider=""))
