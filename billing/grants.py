@@ -59,9 +59,7 @@ def adjust(
         )  # fmt: skip
     if expires_at:
         raise LedgerRefusal("credits that are taken away have no end: leave expires_at empty", field="expires_at")
-    return ledger.take(
-        workspace_id, -credits, Entry.Kind.ADJUSTMENT, reference=reference, reason=reason, by=by
-    )
+    return ledger.take(workspace_id, -credits, Entry.Kind.ADJUSTMENT, reference=reference, reason=reason, by=by)
 
 
 def _check(reason: str, expires_at: datetime | None) -> None:
@@ -69,9 +67,7 @@ def _check(reason: str, expires_at: datetime | None) -> None:
     if not reason.strip():
         raise LedgerRefusal("an entry by hand must say why, but reason is empty", field="reason")
     if len(reason) > longest:
-        raise LedgerRefusal(
-            f"reason may have at most {longest} characters, but has {len(reason)}", field="reason"
-        )
+        raise LedgerRefusal(f"reason may have at most {longest} characters, but has {len(reason)}", field="reason")
     if expires_at and expires_at <= (now := database_time()):
         raise LedgerRefusal(
             f"expires_at must lie after {now:%Y-%m-%d %H:%M} UTC, but is {expires_at:%Y-%m-%d %H:%M}",

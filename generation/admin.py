@@ -14,6 +14,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
 from generation import adapter_admin, catalog, control, licences, workers  # noqa: F401  (the first: its page)
+from generation.cancel_admin import cancel_jobs
 from generation.catalog import territories
 from generation.models import Attempt, Job, JobEvent, LicenceAcceptance, Pause, Worker
 from generation.scheduling.lanes import UnknownLane
@@ -84,7 +85,7 @@ class JobAdmin(_ReadOnly, ModelAdmin):
     show_full_result_count = False
     date_hierarchy = "created_at"
     inlines = [AttemptInline, JobEventInline]
-    actions = ["send_to_the_front", "back_in_line"]
+    actions = ["send_to_the_front", "back_in_line", cancel_jobs]
 
     @display(  # type: ignore[untyped-decorator]
         description="state",

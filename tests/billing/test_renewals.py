@@ -58,7 +58,10 @@ def test_upkeep_renews_every_workspace_once(workspace: Workspace, charlie: User)
 def test_upkeep_leaves_out_whom_it_is_not_for(workspace: Workspace, charlie: User) -> None:
     subscribe(workspace, Plan.objects.get(slug="enterprise"))
     Subscription.objects.create(
-        workspace=charlie.workspaces.get(), plan=Plan.objects.get(slug="creator"), provider="stripe", provider_id="s"
+        workspace=charlie.workspaces.get(),
+        plan=Plan.objects.get(slug="creator"),
+        provider="stripe",
+        provider_id="s",
     )
     assert renew_all() == 0
     assert not Entry.objects.exists()

@@ -22,7 +22,9 @@ SHOWN = 20
 
 class Command(BaseCommand):
     requires_system_checks = ()  # they would load the pages and the API into a process that needs neither
-    help = "The ledger of credits: prove that it is right, show a workspace's part of it, grant and adjust credits."
+    help = (
+        "The ledger of credits: prove that it is right, show a workspace's part of it, grant and adjust credits."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", metavar="verify | show | grant | adjust", required=True)
@@ -70,9 +72,7 @@ class Command(BaseCommand):
     def _enter(self, action: str, workspace: Workspace, **options: Any) -> None:
         enter = grants.grant if action == "grant" else grants.adjust
         try:
-            enter(
-                workspace.pk, options["credits"], reason=options["reason"], expires_at=_end_of(options["until"])
-            )
+            enter(workspace.pk, options["credits"], reason=options["reason"], expires_at=_end_of(options["until"]))
         except Refusal as error:
             raise CommandError(error.message) from error
         left = ledger.balance(workspace.pk).available
