@@ -1,8 +1,8 @@
-"""What operators enter in the ledger by hand: grants, and adjustments either way. Each says why, and who did it."""
+"""What operators enter in the ledger by hand: grants, and adjustments either way. Each says why, and who."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 
 from billing import ledger
@@ -48,8 +48,8 @@ def adjust(
 ) -> Entry | None:
     """Put the workspace's credits right: so many more, or fewer where the number is below 0.
 
-    None where the reference has been entered before. Raises `LedgerRefusal` for 0, a missing reason, an end that has
-    passed or that fewer credits should have, and where more are to be taken than are there and not held.
+    None where the reference has been entered before. Raises `LedgerRefusal` for 0, a missing reason, an end that
+    has passed or that fewer credits should have, and where more are to be taken than are there and not held.
     """
     _check(reason, expires_at)
     if credits >= 0:
@@ -60,6 +60,11 @@ def adjust(
     if expires_at:
         raise LedgerRefusal("credits that are taken away have no end: leave expires_at empty", field="expires_at")
     return ledger.take(workspace_id, -credits, Entry.Kind.ADJUSTMENT, reference=reference, reason=reason, by=by)
+
+
+def end_of(day: date) -> datetime:
+    """When credits are gone that can be spent up to and with the day, in UTC."""
+    return datetime.combine(day + timedelta(days=1), time.min, UTC)
 
 
 def _check(reason: str, expires_at: datetime | None) -> None:

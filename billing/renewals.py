@@ -1,10 +1,10 @@
 """The credits that come with a plan, month by month.
 
 A plan's credits of a month come once to a workspace, all of them, whenever in the month it is on the plan, and are
-gone with the month. So whoever goes up to a larger plan has the larger plan's credits at once, beside what is left of
-the smaller one's; whoever goes down keeps what there is until the month ends, and has the smaller plan's, too; and
-coming back to a plan brings nothing more in the same month. A limit that is changed or overridden counts from the
-next renewal on.
+gone with the month. So whoever goes up to a larger plan has the larger plan's credits at once, beside what is left
+of the smaller one's; whoever goes down keeps what there is until the month ends, and has the smaller plan's, too;
+and coming back to a plan brings nothing more in the same month. A limit that is changed or overridden counts from
+the next renewal on.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ from billing import audit
 from billing.audit import JOBS_BOOKS, Check
 
 _ENDED = "('succeeded', 'failed', 'cancelled')"
+_BY_OPERATOR = "'cancelled_by_operator'"
+"""What `control.cancel` leaves as a job's error."""
 _PART_THAT_RAN = "floor(round((job.credits * job.progress)::numeric, 6))"
 """`settlement.charge` of a job that its user cancelled while it ran."""
 
@@ -52,16 +54,20 @@ CHECKS = (
         """,
     ),
     Check(
-        "A cancelled job costs nothing, or the part that ran.",
-        "job {} of workspace {} was cancelled after {:.3f} of its steps, at a price of {} credits, but {} were paid",
+        "A cancelled job costs the part that ran where its user cancelled it, and else nothing.",
+        "job {} of workspace {} was cancelled after {:.3f} of its steps, at a price of {} credits: "
+        "{} should be paid, but {} were",
         f"""
-        SELECT job.id, job.workspace_id, job.progress, job.credits, books.captured
-        FROM generation_job AS job JOIN ({JOBS_BOOKS}) AS books ON books.job_id = job.id
-        WHERE job.state = 'cancelled' AND books.captured <> 0 AND (
-            books.captured <> {_PART_THAT_RAN}
-            OR (SELECT event.kind FROM generation_jobevent AS event
-                WHERE event.job_id = job.id AND event.kind <> 'cancelled'
-                ORDER BY event.id DESC LIMIT 1) NOT IN ('started', 'finishing'))
+        SELECT * FROM (
+            SELECT job.id, job.workspace_id, job.progress, job.credits,
+                CASE WHEN job.error_code <> {_BY_OPERATOR} AND (
+                    SELECT event.kind FROM generation_jobevent AS event
+                    WHERE event.job_id = job.id AND event.kind <> 'cancelled' ORDER BY event.id DESC LIMIT 1
+                ) IN ('started', 'finishing') THEN {_PART_THAT_RAN} ELSE 0 END AS due,
+                books.captured
+            FROM generation_job AS job JOIN ({JOBS_BOOKS}) AS books ON books.job_id = job.id
+            WHERE job.state = 'cancelled' AND books.is_closed
+        ) AS found WHERE captured <> due
         """,
     ),
 )

@@ -29,7 +29,7 @@ PACE_INTERVAL = 60.0
 RETENTION_ROUNDS = 6
 """Rounds of recovery to one of retention."""
 BOOKS_INTERVAL = 60.0
-"""Seconds between looks for credits that expire or come anew: each takes a batch, so that recovery never waits long."""
+"""Seconds between looks for credits that expire or come anew: each takes a batch, so that recovery can wait."""
 CLIPS_INTERVAL = 600.0
 """Seconds between looks for clips that plans keep no longer: they are kept by days, and a look reads all of them."""
 TICK = 1.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -91,7 +91,6 @@ def _workspace(named: str) -> Workspace:
 
 
 def _end_of(day: str | None) -> datetime | None:
-    """The last moment of a day in UTC."""
     if not day:
         return None
     try:
@@ -100,4 +99,4 @@ def _end_of(day: str | None) -> datetime | None:
         date = None
     if date is None:
         raise CommandError(f"--until must be a day such as 2027-03-31, but is {day!r}")
-    return datetime.combine(date, time.max, UTC)
+    return grants.end_of(date)
