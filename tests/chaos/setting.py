@@ -29,6 +29,8 @@ BASE = Path(__file__).resolve().parents[2]
 LEASE = 4.0
 """Seconds. Short, so that a suite sees many of them."""
 RECOVERY = 1.0
+CREDITS_PER_SECOND = 7
+"""Of the scripted engine: a price that the shares of few steps divide, so that parts are paid and given back."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def enter(var: Path, cap: int) -> None:
         "MUTOSCOPE_VAR": str(var),
         "MUTOSCOPE_MODE": "local",
         "MEDIA_ROOT": str(var / "media"),
-        "CATALOG_FOLDERS": str(BASE / "tests" / "catalog"),
+        "CATALOG_FOLDERS": f"{BASE / 'tests' / 'catalog'},{_with_a_price(var)}",
         "OFFERED_MODELS": "tiny-ltx",  # people do not wait for its first worker
         "MODELS_FOLDER": str(models_folder(BASE / "var" / "test")),
         "HF_HUB_OFFLINE": "1",
@@ -74,6 +76,17 @@ def enter(var: Path, cap: int) -> None:
         "STORAGE_PATIENCE_SECONDS": "8",
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _with_a_price(var: Path) -> Path:
+    """A catalog folder in which the scripted engine's seconds cost credits, which the tests' own do not."""
+    text = (BASE / "tests" / "catalog" / "still.toml").read_text()
+    free, priced = "credits_per_second = 0", f"credits_per_second = {CREDITS_PER_SECOND}"
+    assert free in text
+    folder = var / "catalog"
+    folder.mkdir(exist_ok=True)
+    (folder / "still.toml").write_text(text.replace(free, priced))
+    return folder
 
 
 def pid_of(worker: str) -> int:
