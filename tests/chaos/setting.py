@@ -30,7 +30,7 @@ LEASE = 4.0
 """Seconds. Short, so that a suite sees many of them."""
 RECOVERY = 1.0
 CREDITS_PER_SECOND = 7
-"""Of the scripted engine: a price that the shares of few steps divide, so that parts are paid and given back."""
+"""Of the scripted engine."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def enter(var: Path, cap: int) -> None:
         "MUTOSCOPE_VAR": str(var),
         "MUTOSCOPE_MODE": "local",
         "MEDIA_ROOT": str(var / "media"),
-        "CATALOG_FOLDERS": f"{BASE / 'tests' / 'catalog'},{_with_a_price(var)}",
+        "CATALOG_FOLDERS": str(_catalog(var)),
         "OFFERED_MODELS": "tiny-ltx",  # people do not wait for its first worker
         "MODELS_FOLDER": str(models_folder(BASE / "var" / "test")),
         "HF_HUB_OFFLINE": "1",
@@ -78,14 +78,17 @@ def enter(var: Path, cap: int) -> None:
     }
 
 
-def _with_a_price(var: Path) -> Path:
-    """A catalog folder in which the scripted engine's seconds cost credits, which the tests' own do not."""
-    text = (BASE / "tests" / "catalog" / "still.toml").read_text()
-    free, priced = "credits_per_second = 0", f"credits_per_second = {CREDITS_PER_SECOND}"
-    assert free in text
+def _catalog(var: Path) -> Path:
+    """The tests' models, but that a second of the scripted engine costs credits."""
     folder = var / "catalog"
     folder.mkdir(exist_ok=True)
-    (folder / "still.toml").write_text(text.replace(free, priced))
+    for file in (BASE / "tests" / "catalog").glob("*.toml"):
+        text = file.read_text()
+        if file.stem == "still":
+            free = "credits_per_second = 0"
+            assert free in text
+            text = text.replace(free, f"credits_per_second = {CREDITS_PER_SECOND}")
+        (folder / file.name).write_text(text)
     return folder
 
 
