@@ -90,7 +90,7 @@ class People:
     """Everybody who has an account."""
 
     def __init__(self, picture: bytes) -> None:
-        # How much they may ask for is not what is tested, and who is refused for the day would ask for ever.
+        # A limit that stands until midnight would end the test, not the faults: those that pass stay.
         Plan.objects.update(seconds_per_day=None, seconds_per_month=None)
         plans = [Plan.objects.get(slug="studio"), Plan.objects.get(slug="free")]
         self.members: list[tuple[Access, Asset, Plan]] = []
