@@ -1,10 +1,10 @@
 """The credits that come with a plan, month by month.
 
 A plan's credits of a month come once to a workspace, all of them, whenever in the month it is on the plan, and are
-gone with the month. So whoever goes up to a larger plan has the larger plan's credits at once, beside what is left of
-the smaller one's; whoever goes down keeps what there is until the month ends, and has the smaller plan's, too; and
-coming back to a plan brings nothing more in the same month. A limit that is changed or overridden counts from the
-next renewal on.
+gone with the month. So whoever goes up to a larger plan has the larger plan's credits at once, beside what is left
+of the smaller one's; whoever goes down keeps what there is until the month ends, and has the smaller plan's, too;
+and coming back to a plan brings nothing more in the same month. A limit that is changed or overridden counts from
+the next renewal on.
 """
 
 from __future__ import annotations
@@ -56,27 +56,6 @@ def renew(workspace_id: UUID, plan: Entitlements) -> bool:
     return entry is not None
 
 
-def available(workspace_id: UUID, plan: Entitlements) -> int:
-    """Credits that the workspace could spend now, with those of the month that are only entered when needed."""
-    found = ledger.balance(workspace_id).available
-    if not plan.credits_per_month or _is_paid_for(workspace_id):
-        return found
-    this_month = _reference(workspace_id, plan, month_of(database_time())[0])
-    entered = Entry.objects.filter(kind=Entry.Kind.RENEWAL, reference=this_month).exists()
-    return found if entered else found + plan.credits_per_month
-
-
-def next_renewal(workspace_id: UUID, plan: Entitlements) -> datetime | None:
-    """When the plan brings its credits again; None where it brings none, or where a payment does."""
-    if not plan.credits_per_month or _is_paid_for(workspace_id):
-        return None
-    return month_of(database_time())[1]
-
-
-def _reference(workspace_id: UUID, plan: Entitlements, month: datetime) -> str:
-    return f"{workspace_id} {plan.slug} {month:%Y-%m}"
-
-
 def renew_all() -> int:
     """Renew workspaces that have not had this month's credits yet, a batch of them. Returns how many.
 
@@ -99,8 +78,9 @@ def _without_renewal(month: datetime) -> QuerySet[Workspace, UUID]:
     default = Plan.objects.filter(is_default=True).values("slug")[:1]
     plan = Plan.objects.filter(slug=OuterRef("plan"), credits_per_month__gt=0)
     agreed = PlanOverride.objects.filter(workspace=OuterRef("pk"), limit="credits_per_month", ends_at__gt=Now())
-    # As `renew` writes it.
-    reference = Concat(Cast(OuterRef("pk"), CharField()), Value(" "), OuterRef("plan"), Value(f" {month:%Y-%m}"))
+    # As `_reference` writes it.
+    words = [Cast(OuterRef("pk"), CharField()), Value(" "), OuterRef("plan"), Value(f" {month:%Y-%m}")]
+    reference = Concat(*words, output_field=CharField())
     had = Entry.objects.filter(kind=Entry.Kind.RENEWAL, reference=reference)
     return (
         Workspace.objects.filter(Q(subscription=None) | Q(subscription__provider=""))
@@ -108,6 +88,27 @@ def _without_renewal(month: datetime) -> QuerySet[Workspace, UUID]:
         .filter(Exists(plan) | Exists(agreed), ~Exists(had))
         .values_list("pk", flat=True)
     )
+
+
+def available(workspace_id: UUID, plan: Entitlements) -> int:
+    """Credits that the workspace could spend now, with those of the month that are only entered when needed."""
+    found = ledger.balance(workspace_id).available
+    if not plan.credits_per_month or _is_paid_for(workspace_id):
+        return found
+    this_month = _reference(workspace_id, plan, month_of(database_time())[0])
+    entered = Entry.objects.filter(kind=Entry.Kind.RENEWAL, reference=this_month).exists()
+    return found if entered else found + plan.credits_per_month
+
+
+def next_renewal(workspace_id: UUID, plan: Entitlements) -> datetime | None:
+    """When the plan brings its credits again; None where it brings none, or where a payment does."""
+    if not plan.credits_per_month or _is_paid_for(workspace_id):
+        return None
+    return month_of(database_time())[1]
+
+
+def _reference(workspace_id: UUID, plan: Entitlements, month: datetime) -> str:
+    return f"{workspace_id} {plan.slug} {month:%Y-%m}"
 
 
 def _is_paid_for(workspace_id: UUID) -> bool:

@@ -83,7 +83,7 @@ class CostAdmin(ReadOnly, ModelAdmin):
             raise PermissionDenied
         form = ReportForm(request.GET)
         found = form.report()
-        if request.GET.get("format") == "csv":
+        if request.GET.get("format") == "csv" and form.is_valid():  # else the page says what is wrong
             return _download(found)
         asked = request.GET.copy()
         asked["format"] = "csv"

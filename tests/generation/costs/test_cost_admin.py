@@ -85,6 +85,7 @@ def test_filters_and_lines_are_as_asked(operator: Client, workspace: Workspace) 
 def test_what_cannot_be_asked_is_said(operator: Client, asked: dict[str, str], said: str) -> None:
     response = operator.get(PAGE, asked)
     assert said in text(response)
+    assert operator.get(PAGE, {**asked, "format": "csv"})["Content-Type"].startswith("text/html")
     assert (response.context["report"].until - response.context["report"].since).days == 29
 
 
