@@ -22,9 +22,10 @@ from django.db import connection
 from django.test.utils import override_settings
 
 from assets.models import Asset
+from billing.errors import LimitReached
 from billing.models import Plan, Subscription
 from generation import attempts, services
-from generation.errors import AlreadyEnded, LimitReached
+from generation.errors import AlreadyEnded
 from generation.forecast import pace
 from generation.models import Flow, Job, LaneClock, Pace, Worker
 from generation.scheduling.claims import Claimant, claim
@@ -138,6 +139,8 @@ class Day:
             cursor.execute("SELECT set_config('simulated.now', %s, false)", [moment.isoformat()])
 
     def _people(self) -> None:
+        # How much people want is the day's own matter.
+        Plan.objects.update(seconds_per_day=None, seconds_per_month=None)
         for number in range(FREE_WORKSPACES + STUDIO_WORKSPACES):
             user = User.objects.create(email=f"{self.seed}-{number}@eta.example", password="!")  # noqa: S106  nobody signs in
             workspace = create_workspace(user, f"{number}")
