@@ -184,7 +184,7 @@ def test_from_one_picture_to_another(
         page.locator("#last-strip").get_by_title(last.name).click()
         page.get_by_role("radio", name="Draft").check()
         expect(estimate).to_contain_text("you get 96 × 72, 1.125 s.")
-        expect(estimate).to_contain_text("3 credits")
+        expect(estimate).to_contain_text("1 credit of 20,000")
         page.get_by_role("button", name="Make the clip").click()
 
         expect(page.locator("#panel")).to_have_attribute("data-state", "succeeded", timeout=BY_THE_END)
