@@ -115,6 +115,7 @@ def _configuration() -> dict[str, Any]:
             "measure_pace": {"task": "generation.measure_pace", "schedule": PACE_INTERVAL},
             "retain": {"task": "generation.retain", "schedule": every_round * RETENTION_ROUNDS},
             "keep_books": {"task": "billing.keep_books", "schedule": BOOKS_INTERVAL},
+            "settle_payments": {"task": "billing.settle_payments", "schedule": BOOKS_INTERVAL},
         },
     }
 

