@@ -71,9 +71,13 @@ def _without_renewal(month: datetime) -> QuerySet[Workspace, UUID]:
     """
     default = Plan.objects.filter(is_default=True).values("slug")[:1]
     plan = Plan.objects.filter(slug=OuterRef("plan"), credits_per_month__gt=0)
-    agreed = PlanOverride.objects.filter(workspace=OuterRef("pk"), limit="credits_per_month", ends_at__gt=Now())
+    agreed = PlanOverride.objects.filter(
+        workspace=OuterRef("pk"), limit="credits_per_month", ends_at__gt=Now()
+    )
     # As `renew` writes it.
-    reference = Concat(Cast(OuterRef("pk"), CharField()), Value(" "), OuterRef("plan"), Value(f" {month:%Y-%m}"))
+    reference = Concat(
+        Cast(OuterRef("pk"), CharField()), Value(" "), OuterRef("plan"), Value(f" {month:%Y-%m}")
+    )
     had = Entry.objects.filter(kind=Entry.Kind.RENEWAL, reference=reference)
     return (
         Workspace.objects.filter(Q(subscription=None) | Q(subscription__provider=""))
