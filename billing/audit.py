@@ -1,7 +1,7 @@
 """Whether the books are right: what must hold in the ledger, asked of the database from the entries alone.
 
-Each rule is one query that finds what breaks it, so that millions of entries are gone through where they lie. Rules
-that need to know of jobs are in `generation.audit`, of the same shape.
+Each rule is one query that finds what breaks it, so that millions of entries are gone through where they
+lie. Rules that need to know of jobs are in `generation.audit`, of the same shape.
 """
 
 from __future__ import annotations
@@ -155,13 +155,14 @@ CHECKS = (
     ),
     Check(
         "What has expired is taken away within a day.",
-        "account {} of workspace {} expired at {:%Y-%m-%d %H:%M} UTC, but still has {} credits: is upkeep running?",
+        "account {} of workspace {} expired at {:%Y-%m-%d %H:%M} UTC and still has {} credits: does upkeep run?",
         """
         SELECT id, workspace_id, expires_at, balance FROM billing_account AS account
         WHERE kind = 'credits' AND balance > 0 AND expires_at < now() - interval '1 day'
             AND NOT EXISTS (
                 -- A job's end may have brought it back only now.
-                SELECT FROM billing_transfer AS transfer JOIN billing_entry AS entry ON entry.id = transfer.entry_id
+                SELECT FROM billing_transfer AS transfer
+                JOIN billing_entry AS entry ON entry.id = transfer.entry_id
                 WHERE transfer.target_id = account.id AND entry.at > now() - interval '1 day')
         """,
     ),

@@ -243,13 +243,13 @@ def _split(parts: Iterable[tuple[UUID, int]], charge: int) -> tuple[int, list[tu
 
 
 def _is_entered(kind: Entry.Kind, workspace_id: UUID, reference: str) -> bool:
-    """Whether there is an entry of the reference already. Raises `LedgerRefusal` where it is another workspace's."""
+    """Whether the reference has been entered before. Raises `LedgerRefusal` where it is another workspace's."""
     if not reference:
         return False
     whose = Entry.objects.filter(kind=kind, reference=reference).values_list("workspace_id", flat=True).first()
     if whose is not None and whose != workspace_id:
         raise LedgerRefusal(
-            f"the reference of a {kind} names one thing of one workspace, but {reference!r} is of workspace {whose}",
+            f"the reference of a {kind} must be of one workspace, but {reference!r} is of workspace {whose}",
             field="reference",
         )
     return whose is not None

@@ -1,15 +1,15 @@
 """The credits that come with a plan, month by month.
 
 A plan's credits of a month come once to a workspace, all of them, whenever in the month it is on the plan, and are
-gone with the month. So whoever goes up to a larger plan has the larger plan's credits at once, beside what is left of
-the smaller one's; whoever goes down keeps what there is until the month ends, and has the smaller plan's, too; and
-coming back to a plan brings nothing more in the same month. A limit that is changed or overridden counts from the
-next renewal on.
+gone with the month. So whoever goes up to a larger plan has the larger plan's credits at once, beside what is left
+of the smaller one's; whoever goes down keeps what there is until the month ends, and has the smaller plan's, too;
+and coming back to a plan brings nothing more in the same month. A limit that is changed or overridden counts from
+the next renewal on.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from django.db.models import CharField, Exists, F, OuterRef, Q, QuerySet, Subquery, Value
@@ -31,6 +31,12 @@ def month_of(now: datetime) -> tuple[datetime, datetime]:
     return begins, begins.replace(year=begins.year + begins.month // 12, month=begins.month % 12 + 1)
 
 
+def day_of(now: datetime) -> tuple[datetime, datetime]:
+    """The day in UTC that `now` lies in: its beginning, and that of the next."""
+    begins = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return begins, begins + timedelta(days=1)
+
+
 def renew(workspace_id: UUID, plan: Entitlements) -> bool:
     """Give the workspace its plan's credits of this month, unless it has them. Returns whether this call did.
 
@@ -43,7 +49,7 @@ def renew(workspace_id: UUID, plan: Entitlements) -> bool:
         workspace_id,
         plan.credits_per_month,
         Entry.Kind.RENEWAL,
-        reference=f"{workspace_id} {plan.slug} {begins:%Y-%m}",
+        reference=_reference(workspace_id, plan, begins),
         reason=f"{plan.name}, {begins:%B %Y}",
         expires_at=ends,
     )
@@ -71,13 +77,10 @@ def _without_renewal(month: datetime) -> QuerySet[Workspace, UUID]:
     """
     default = Plan.objects.filter(is_default=True).values("slug")[:1]
     plan = Plan.objects.filter(slug=OuterRef("plan"), credits_per_month__gt=0)
-    agreed = PlanOverride.objects.filter(
-        workspace=OuterRef("pk"), limit="credits_per_month", ends_at__gt=Now()
-    )
-    # As `renew` writes it.
-    reference = Concat(
-        Cast(OuterRef("pk"), CharField()), Value(" "), OuterRef("plan"), Value(f" {month:%Y-%m}")
-    )
+    agreed = PlanOverride.objects.filter(workspace=OuterRef("pk"), limit="credits_per_month", ends_at__gt=Now())
+    # As `_reference` writes it.
+    words = [Cast(OuterRef("pk"), CharField()), Value(" "), OuterRef("plan"), Value(f" {month:%Y-%m}")]
+    reference = Concat(*words, output_field=CharField())
     had = Entry.objects.filter(kind=Entry.Kind.RENEWAL, reference=reference)
     return (
         Workspace.objects.filter(Q(subscription=None) | Q(subscription__provider=""))
@@ -85,6 +88,27 @@ def _without_renewal(month: datetime) -> QuerySet[Workspace, UUID]:
         .filter(Exists(plan) | Exists(agreed), ~Exists(had))
         .values_list("pk", flat=True)
     )
+
+
+def available(workspace_id: UUID, plan: Entitlements) -> int:
+    """Credits that the workspace could spend now, with those of the month that are only entered when needed."""
+    found = ledger.balance(workspace_id).available
+    if not plan.credits_per_month or _is_paid_for(workspace_id):
+        return found
+    this_month = _reference(workspace_id, plan, month_of(database_time())[0])
+    entered = Entry.objects.filter(kind=Entry.Kind.RENEWAL, reference=this_month).exists()
+    return found if entered else found + plan.credits_per_month
+
+
+def next_renewal(workspace_id: UUID, plan: Entitlements) -> datetime | None:
+    """When the plan brings its credits again; None where it brings none, or where a payment does."""
+    if not plan.credits_per_month or _is_paid_for(workspace_id):
+        return None
+    return month_of(database_time())[1]
+
+
+def _reference(workspace_id: UUID, plan: Entitlements, month: datetime) -> str:
+    return f"{workspace_id} {plan.slug} {month:%Y-%m}"
 
 
 def _is_paid_for(workspace_id: UUID) -> bool:

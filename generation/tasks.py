@@ -38,3 +38,9 @@ def retain() -> None:
     retention.discard_checkpoints()
     retention.discard_unpublished_clips()
     workers.forget_workers()
+
+
+@shared_task(name="generation.retire_clips", ignore_result=True)
+def retire_clips() -> None:
+    """Remove the clips that plans keep no longer."""
+    retention.discard_outdated_clips()

@@ -82,7 +82,8 @@ class EngineShapeSerializer(serializers.Serializer[Job]):
 
 
 class JobSerializer(serializers.ModelSerializer[Job]):
-    """A job, complete. `output` is the clip once `state` is succeeded; `error` says why it failed.
+    """A job, complete. `output` is the clip once `state` is succeeded; `error` says why it failed,
+    or why an operator cancelled it.
 
     `queue` is null unless it is queued; `eta` is null when it has ended and when nobody can tell.
     """
@@ -114,7 +115,7 @@ class JobSerializer(serializers.ModelSerializer[Job]):
 
     @extend_schema_field(JobErrorSerializer(allow_null=True))
     def get_error(self, job: Job) -> dict[str, str] | None:
-        return dict(JobErrorSerializer(job).data) if job.state == Job.State.FAILED else None
+        return dict(JobErrorSerializer(job).data) if job.state in Job.TERMINAL and job.error_code else None
 
     @extend_schema_field(QueueSerializer(allow_null=True))
     def get_queue(self, job: Job) -> dict[str, Any] | None:
@@ -195,7 +196,11 @@ class EstimateSerializer(serializers.Serializer[services.Estimate]):
     clip = ClipSerializer(help_text="What is delivered: the engine's, cropped and trimmed.")
     steps = serializers.IntegerField(allow_null=True)
     guidance = serializers.FloatField(allow_null=True)
-    credits = serializers.IntegerField()
+    credits = serializers.IntegerField(help_text="The price.")
+    credits_available = serializers.IntegerField(
+        allow_null=True,
+        help_text="What the workspace could spend now: a job that costs more is refused. Null: not metered.",
+    )
     engine_seconds = SpanSerializer(help_text="The engine's time for it, without waiting.")
     queue = serializers.SerializerMethodField()
     eta = serializers.SerializerMethodField()

@@ -29,7 +29,9 @@ PACE_INTERVAL = 60.0
 RETENTION_ROUNDS = 6
 """Rounds of recovery to one of retention."""
 BOOKS_INTERVAL = 60.0
-"""Seconds between looks for credits that expire or come anew: each takes a batch, so that recovery never waits long."""
+"""Seconds between looks for credits that expire or come anew: each takes a batch, so that recovery can wait."""
+CLIPS_INTERVAL = 600.0
+"""Seconds between looks for clips that plans keep no longer: they are kept by days, and a look reads all of them."""
 TICK = 1.0
 """Seconds between the calls of `on_tick`."""
 
@@ -116,6 +118,7 @@ def _configuration() -> dict[str, Any]:
             "retain": {"task": "generation.retain", "schedule": every_round * RETENTION_ROUNDS},
             "keep_books": {"task": "billing.keep_books", "schedule": BOOKS_INTERVAL},
             "settle_payments": {"task": "billing.settle_payments", "schedule": BOOKS_INTERVAL},
+            "retire_clips": {"task": "generation.retire_clips", "schedule": CLIPS_INTERVAL},
         },
     }
 
