@@ -1,1 +1,1 @@
-"""Buying credits and plans: by hand, or at a payment provider. What each does: `base`; which one it is: `provider`."""
+"""Buying credits and plans, at a payment provider or by hand: `base` says what a provider does."""

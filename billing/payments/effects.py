@@ -168,7 +168,7 @@ def _record(
 
 
 def _workspace(provider: Provider, customer: str) -> Workspace:
-    """Whose customer it is; held until the end of the transaction, so that news of one customer come one by one."""
+    """Whose customer it is; held until the end of the transaction, so that news of one come one by one."""
     found = (
         Customer.objects.select_for_update(of=("self",))
         .select_related("workspace")

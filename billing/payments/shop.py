@@ -40,7 +40,7 @@ def check_out_pack(workspace: Workspace, slug: str, back: Back, once: UUID) -> s
 
 
 def check_out_plan(workspace: Workspace, slug: str, back: Back, once: UUID) -> str:
-    """Begin to subscribe to a plan, as `check_out_pack`. Raises `Conflict` where there is a subscription already."""
+    """Begin to subscribe to a plan, as `check_out_pack`. Raises `Conflict` where there is one already."""
     plan = Plan.objects.filter(slug=slug).first()
     if plan is None:
         raise NotFound(f"there is no plan called {slug}")

@@ -115,7 +115,7 @@ class StripeProvider:
 
 
 def _key(what: str, params: dict[str, Any]) -> str:
-    """The same for the same request, and another for any other: Stripe refuses a key used with other parameters."""
+    """The same for the same request, and another for any other: Stripe refuses a key with other parameters."""
     digest = hashlib.sha256(json.dumps([what, params], sort_keys=True).encode()).hexdigest()
     return f"mutoscope-{digest}"
 
@@ -132,7 +132,7 @@ def _asked(request: Callable[[], Any]) -> Any:
         if isinstance(error, stripe.InvalidRequestError | stripe.AuthenticationError | stripe.PermissionError):
             alert(
                 "Stripe refuses our requests",
-                f"{facts}. Stripe's dashboard has the request. Are the key and the prices' ids those of the same mode?",
+                f"{facts}. Stripe's dashboard has the request. Are the key and the prices' ids of the same mode?",
                 key="stripe-refuses",
             )
         raise ProviderUnavailable(

@@ -183,7 +183,7 @@ def _dispute(payload: Payload) -> Trouble:
     amount = f"{it['amount'] / 100:.2f} {it['currency'].upper()}"
     return Trouble(
         subject=f"A payment is disputed: {it['status']}",
-        text=f"The dispute {it['id']} is about {amount} of the payment {it['payment_intent']}, because: {it['reason']}. "
+        text=f"The dispute {it['id']} is about {amount} of the payment {it['payment_intent']}: {it['reason']}. "
         "It is answered in Stripe's dashboard. Credits are left alone until an operator adjusts them.",
         key=f"dispute-{it['id']}-{it['status']}",
     )
@@ -193,7 +193,7 @@ def _refund_failed(payload: Payload) -> Trouble:
     it = payload["data"]["object"]
     return Trouble(
         subject="A refund failed",
-        text=f"The refund {it['id']} of the payment {it['payment_intent']} did not arrive: {it['failure_reason']}. "
+        text=f"The refund {it['id']} of {it['payment_intent']} did not arrive: {it['failure_reason']}. "
         "The credits have been taken back all the same; an operator may give them again.",
         key=f"refund-{it['id']}",
     )

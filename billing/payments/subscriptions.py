@@ -43,7 +43,8 @@ def follow(provider: Provider, customer: str, workspace: Workspace) -> None:
     plan = plan_of(news.price, news.plan)
     grace = _grace_until(workspace.pk, news) if news.is_late else None
     now = database_time()
-    if news.is_live and not any(end and end <= now for end in (grace, news.ends_at)):
+    is_over = news.ends_at is not None and news.ends_at <= now
+    if news.is_live and not is_over and not (grace and grace <= now):
         Subscription.objects.update_or_create(
             workspace=workspace,
             defaults={
@@ -51,8 +52,9 @@ def follow(provider: Provider, customer: str, workspace: Workspace) -> None:
                 "paid_until": news.paid_until, "ends_at": news.ends_at, "grace_until": grace,
             },
         )  # fmt: skip
-    elif row is not None and row.provider:
-        fall_back(row, unpaid=news.subscription)
+    else:
+        row = row or Subscription(workspace=workspace, plan=Plan.objects.get(is_default=True))
+        fall_back(row, unpaid="" if is_over else news.subscription)
 
 
 def plan_of(price: str, slug: str) -> Plan:
@@ -67,7 +69,7 @@ def plan_of(price: str, slug: str) -> Plan:
 
 
 def end_overdue() -> int:
-    """Put workspaces on the default plan whose grace is over, or whose cancelled plan has run out. Returns how many.
+    """Put workspaces on the default plan whose grace is over, or whose cancelled plan has ended. Returns how many.
 
     Safe to run twice at once.
     """
@@ -89,7 +91,7 @@ def grace_of(failed_at: datetime) -> datetime:
 
 
 def _grace_until(workspace_id: UUID, news: SubscriptionNews) -> datetime:
-    """Counted from the oldest invoice of this subscription that is not paid; until that is known, from the news."""
+    """Counted from the oldest invoice of the subscription that is not paid; until one is known, from the news."""
     failed = Payment.objects.filter(
         workspace_id=workspace_id,
         kind=Payment.Kind.SUBSCRIPTION,

@@ -35,6 +35,10 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 _link("Plans", "sell", "billing_plan"),
                 _link("Subscriptions", "card_membership", "billing_subscription"),
+                _link("Credit packs", "redeem", "billing_creditpack"),
+                _link("Payments", "payments", "billing_payment"),
+                _link("Payment events", "webhook", "billing_providerevent"),
+                _link("Customers", "badge", "billing_customer"),
                 _link("Ledger", "receipt_long", "billing_entry"),
                 _link("Accounts of credits", "account_balance_wallet", "billing_account"),
             ],
