@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Sum
 
 from assets.models import Asset
 from mutoscope.accounts.models import Workspace
@@ -22,3 +22,9 @@ def asset_of(workspace: Workspace, asset_id: UUID) -> Asset:
     if asset is None:
         raise NotFound(f"no asset has the id {asset_id}")
     return asset
+
+
+def used_bytes(workspace_id: UUID) -> int:
+    """How large the files are that the workspace keeps: what is served, without the thumbnails."""
+    kept = Asset.objects.filter(workspace=workspace_id, deleted_at=None)
+    return kept.aggregate(sum=Sum("size_bytes"))["sum"] or 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -14,9 +15,13 @@ from django.utils import timezone
 
 from assets.inspection import Limits, Picture, Rejected, inspect_upload
 from assets.models import Asset
-from assets.selectors import asset_of
+from assets.selectors import asset_of, used_bytes
+from mutoscope.accounts.models import Workspace
 from mutoscope.accounts.selectors import Access
 from mutoscope.errors import Refusal
+
+Admit = Callable[[int, int], None]
+"""Told the bytes that the library has and those that are to come. Raises a `Refusal` where they are too many."""
 
 NAME_LENGTH = 255
 _STATUS = {"too_large": 413, "unsupported_type": 415, "type_mismatch": 415}
@@ -30,8 +35,11 @@ class UploadRefused(Refusal):
         self.status = _STATUS.get(self.code, 400)  # type: ignore[misc]  # by code, not by class
 
 
-def upload(access: Access, file: UploadedFile[Any]) -> Asset:
-    """Inspect an uploaded file and keep it, cleaned, in the workspace's library. Raises `UploadRefused`."""
+def upload(access: Access, file: UploadedFile[Any], *, admit: Admit | None = None) -> Asset:
+    """Inspect an uploaded file and keep it, cleaned, in the workspace's library. Without `admit`, any size goes.
+
+    Raises `UploadRefused`, or what `admit` raises.
+    """
     limits = Limits(
         max_picture_bytes=settings.PICTURE_MAX_BYTES,
         max_video_bytes=settings.UPLOAD_MAX_BYTES,
@@ -62,17 +70,24 @@ def upload(access: Access, file: UploadedFile[Any]) -> Asset:
         content = File(found.clean.file)
     with content:
         asset.size_bytes = content.size
-        _keep(asset, content, f"asset{found.clean.extension}", found.thumbnail.data if found.thumbnail else None)
+        thumbnail = found.thumbnail.data if found.thumbnail else None
+        _keep(asset, content, f"asset{found.clean.extension}", thumbnail, admit)
     return asset
 
 
-def _keep(asset: Asset, content: File[Any], name: str, thumbnail: bytes | None) -> None:
+def _keep(asset: Asset, content: File[Any], name: str, thumbnail: bytes | None, admit: Admit | None) -> None:
     """Files first, row last: what fails in between leaves no row, and its files are taken away again."""
+    if admit:
+        admit(used_bytes(asset.workspace_id), asset.size_bytes)  # before anything is stored in vain
     try:
         asset.file.save(name, content, save=False)
         if thumbnail:
             asset.thumbnail.save("thumbnail.webp", ContentFile(thumbnail), save=False)
-        asset.save(force_insert=True)
+        with transaction.atomic():
+            if admit:  # once more, and alone: of two uploads at once only one gets the last place
+                Workspace.objects.select_for_update(no_key=True).get(pk=asset.workspace_id)
+                admit(used_bytes(asset.workspace_id), asset.size_bytes)
+            asset.save(force_insert=True)
     except BaseException:
         discard_files(asset)
         raise
@@ -83,11 +98,16 @@ def delete(access: Access, asset_id: UUID) -> None:
 
     The row stays, without files, because the history of jobs refers to it.
     """
-    asset = asset_of(access.workspace, asset_id)
+    remove(asset_of(access.workspace, asset_id))
+
+
+def remove(asset: Asset) -> bool:
+    """Take an asset out of its library and its files out of storage. Returns whether this call did."""
     with transaction.atomic():
         gone = Asset.objects.filter(pk=asset.pk, deleted_at=None).update(deleted_at=timezone.now())
         if gone:
             transaction.on_commit(lambda: discard_files(asset))
+    return bool(gone)
 
 
 def discard_files(asset: Asset) -> None:

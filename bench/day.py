@@ -22,9 +22,10 @@ from django.db import connection
 from django.test.utils import override_settings
 
 from assets.models import Asset
+from billing.errors import LimitReached
 from billing.models import Plan, Subscription
 from generation import attempts, services
-from generation.errors import AlreadyEnded, LimitReached
+from generation.errors import AlreadyEnded
 from generation.forecast import pace
 from generation.models import Flow, Job, LaneClock, Pace, Worker
 from generation.scheduling.claims import Claimant, claim

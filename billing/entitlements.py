@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -45,6 +46,11 @@ class Entitlements:
         """Whether jobs cost credits."""
         return self.credits_per_month is not None
 
+    def source_of(self, limit: str) -> str:
+        """Where a limit comes from, as refusals name it."""
+        agreed = " (as agreed for this workspace)" if limit in self.overridden else ""
+        return f"the plan {self.name}{agreed}"
+
 
 def entitlements_of(workspace_id: UUID) -> Entitlements:
     """What holds for the workspace now, in one query."""
@@ -61,6 +67,15 @@ def entitlements_of(workspace_id: UUID) -> Entitlements:
         .get()
     )
     return of_plan(plan, {row["limit"]: row["value"] for row in plan.agreed})
+
+
+def limit_by_workspace(limit: str, workspace_ids: Iterable[UUID]) -> dict[UUID, Any]:
+    """One limit of many workspaces, in three queries however many there are."""
+    ids = list(workspace_ids)
+    found = dict.fromkeys(ids, Plan.objects.values_list(limit, flat=True).get(is_default=True))
+    own = Subscription.objects.filter(workspace__in=ids)
+    agreed = PlanOverride.objects.filter(workspace__in=ids, limit=limit, ends_at__gt=Now()).order_by("id")
+    return found | dict(own.values_list("workspace", f"plan__{limit}")) | dict(agreed.values_list("workspace", "value"))
 
 
 def of_plan(plan: Plan, agreed: dict[str, Any] | None = None) -> Entitlements:

@@ -11,14 +11,6 @@ class InvalidJob(Refusal):
     code = "invalid"
 
 
-class LimitReached(Refusal):
-    """The plan's limit is used up for now."""
-
-    status = 429
-    retry_after = 10
-    code = "limit_reached"
-
-
 class IdempotencyMismatch(Conflict):
     """The same idempotency key came with another request."""
 

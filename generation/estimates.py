@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from billing.entitlements import Entitlements
+from billing.renewals import available
 from generation import catalog
 from generation.catalog.schema import Preset
 from generation.forecast.outlook import Outlook, outlook_of_newcomer
@@ -45,6 +46,8 @@ class Estimate:
     steps: int | None
     guidance: float | None
     credits: int
+    credits_available: int | None
+    """What the workspace could spend now; None where its jobs cost nothing."""
     engine_seconds: Span
     """The engine's time for it, by what was measured here, else by the catalog."""
     outlook: Outlook
@@ -67,6 +70,7 @@ def of(job: Job, plan: Entitlements) -> Estimate:
         steps=job.steps,
         guidance=job.guidance,
         credits=job.credits,
+        credits_available=available(job.workspace_id, plan) if plan.is_metered else None,
         engine_seconds=paces.engine(job),
         outlook=outlook_of_newcomer(job, plan, paces),
     )

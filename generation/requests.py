@@ -15,6 +15,7 @@ from django.conf import settings
 from assets.models import Asset
 from assets.selectors import asset_of
 from billing.entitlements import Entitlements
+from billing.tiers import Tier
 from generation import adapters, catalog, offers
 from generation.adapters import AdapterWish
 from generation.catalog.schema import Mode, Model, Preset, Size
@@ -66,9 +67,10 @@ class JobRequest:
 
 
 def complete(access: Access, plan: Entitlements, request: JobRequest) -> Job:
-    """The job that is asked for, not saved: every default taken, every rule of the catalog and the plan checked.
+    """The job that is asked for, not saved: every default taken, every rule of the catalog checked.
 
-    Raises `InvalidJob` or `ModelUnavailable`.
+    Of the plan it takes the default tier; what the plan refuses is for `generation.limits` to say. Raises
+    `InvalidJob` or `ModelUnavailable`.
     """
     model = catalog.models().get(request.model)
     if model is None:
@@ -78,8 +80,8 @@ def complete(access: Access, plan: Entitlements, request: JobRequest) -> Job:
         raise InvalidJob(_one_of("mode", model.modes, request.mode), field="mode")
     mode = Mode(request.mode or model.modes[0])
     tier = request.tier or plan.tiers[0]
-    if tier not in plan.tiers:
-        raise InvalidJob(f"{_one_of('tier', plan.tiers, tier)} (plan {plan.name})", field="tier")
+    if tier not in Tier.values:
+        raise InvalidJob(_one_of("tier", plan.tiers, tier), field="tier")
     preset = _preset(model, request.preset)
     _check_words(model, request)
     now = database_time()

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from django.db import transaction
 
-from billing.entitlements import Entitlements, entitlements_of
-from generation import estimates, transitions
-from generation.errors import AlreadyEnded, IdempotencyMismatch, InvalidJob, LimitReached
+from billing.entitlements import entitlements_of
+from generation import estimates, limits, transitions
+from generation.errors import AlreadyEnded, IdempotencyMismatch, InvalidJob
 from generation.estimates import Estimate
 from generation.models import Attempt, Job, JobEvent
 from generation.requests import JobRequest, complete
@@ -25,7 +25,8 @@ KEY_LENGTH = 255
 def submit(access: Access, request: JobRequest, *, idempotency_key: str = "") -> Job:
     """Check the request, make the job and send its ticket. The same key and request give the same job.
 
-    Raises `InvalidJob`, `ModelUnavailable`, `LimitReached`, `InsufficientCredits` or `IdempotencyMismatch`.
+    Raises `InvalidJob`, `ModelUnavailable`, `NotInPlan`, `LimitReached`, `InsufficientCredits` or
+    `IdempotencyMismatch`.
     """
     if idempotency_key:
         earlier = _earlier(access.workspace, idempotency_key, request)
@@ -33,6 +34,7 @@ def submit(access: Access, request: JobRequest, *, idempotency_key: str = "") ->
             return earlier
     plan = entitlements_of(access.workspace.pk)
     job = complete(access, plan, request)
+    limits.check_kind(job, plan)
     job.idempotency_key = idempotency_key
     job.request_digest = request.digest()
     with transaction.atomic():
@@ -40,7 +42,7 @@ def submit(access: Access, request: JobRequest, *, idempotency_key: str = "") ->
         faster = _earlier(access.workspace, idempotency_key, request) if idempotency_key else None
         if faster:
             return faster
-        _check_room(access.workspace, plan)
+        limits.check_room(job, plan)
         transitions.begin(job, plan)
     return job
 
@@ -48,11 +50,13 @@ def submit(access: Access, request: JobRequest, *, idempotency_key: str = "") ->
 def estimate(access: Access, request: JobRequest) -> Estimate:
     """What the job would come to, were it submitted now: all the same checks, and nothing is made.
 
-    Raises `InvalidJob`, `ModelUnavailable` or `LimitReached`.
+    Credits that are missing refuse nothing here: the estimate says what it costs and how much there is. Raises
+    `InvalidJob`, `ModelUnavailable`, `NotInPlan` or `LimitReached`.
     """
     plan = entitlements_of(access.workspace.pk)
     job = complete(access, plan, request)
-    _check_room(access.workspace, plan)
+    limits.check_kind(job, plan)
+    limits.check_room(job, plan)
     return estimates.of(job, plan)
 
 
@@ -90,13 +94,3 @@ def _earlier(workspace: Workspace, key: str, request: JobRequest) -> Job | None:
             field="Idempotency-Key",
         )
     return job
-
-
-def _check_room(workspace: Workspace, plan: Entitlements) -> None:
-    waiting = Job.objects.filter(workspace=workspace, state__in=Job.WAITING).count()
-    if waiting >= plan.queued_jobs:
-        raise LimitReached(
-            f"the plan {plan.name} lets {plan.queued_jobs} jobs wait at once, and {waiting} are waiting; "
-            "try again when one has started",
-            limit=plan.queued_jobs,
-        )

@@ -13,14 +13,29 @@ from math import floor
 from billing import ledger
 from billing.entitlements import Entitlements
 from billing.errors import InsufficientCredits
-from billing.renewals import renew
+from billing.renewals import next_renewal, renew
 from generation.models import Job
 
 
 def hold(job: Job, plan: Entitlements) -> None:
-    """Set the job's price aside, where the plan is metered. Raises `InsufficientCredits`."""
+    """Set the job's price aside, where the plan is metered. Raises `InsufficientCredits`, with when more come."""
     if not plan.is_metered or not job.credits:
         return
+    try:
+        _hold(job, plan)
+    except InsufficientCredits as refusal:
+        renews = next_renewal(job.workspace_id, plan)
+        if renews is None:
+            raise InsufficientCredits(refusal.message, **refusal.details, resets_at=None) from refusal
+        source, more = plan.source_of("credits_per_month"), f"{plan.credits_per_month:,} more"
+        raise InsufficientCredits(
+            f"{refusal.message}; {source} brings {more} on {renews:%Y-%m-%d at %H:%M} UTC",
+            **refusal.details,
+            resets_at=renews.isoformat(),
+        ) from refusal
+
+
+def _hold(job: Job, plan: Entitlements) -> None:
     try:
         ledger.hold(job.workspace_id, job.pk, job.credits)
     except InsufficientCredits:

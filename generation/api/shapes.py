@@ -195,7 +195,11 @@ class EstimateSerializer(serializers.Serializer[services.Estimate]):
     clip = ClipSerializer(help_text="What is delivered: the engine's, cropped and trimmed.")
     steps = serializers.IntegerField(allow_null=True)
     guidance = serializers.FloatField(allow_null=True)
-    credits = serializers.IntegerField()
+    credits = serializers.IntegerField(help_text="The price.")
+    credits_available = serializers.IntegerField(
+        allow_null=True,
+        help_text="What the workspace could spend now: a job that costs more is refused. Null: not metered.",
+    )
     engine_seconds = SpanSerializer(help_text="The engine's time for it, without waiting.")
     queue = serializers.SerializerMethodField()
     eta = serializers.SerializerMethodField()

@@ -345,7 +345,7 @@ def _promise(lane: str) -> float:
 _FLOWS = """
 SELECT flow.id, flow.lane, flow.workspace_id, flow.tag, flow.weight, flow.waiting, flow.waiting_ms, flow.priority,
     extract(epoch FROM statement_timestamp() - flow.oldest_at)::float8 AS waited,
-    coalesce(own.concurrent_jobs, usual.concurrent_jobs) AS concurrent_jobs
+    coalesce(agreed.jobs, own.concurrent_jobs, usual.concurrent_jobs) AS concurrent_jobs
 FROM unnest(%(lanes)s::varchar[]) AS asked (lane)
 CROSS JOIN LATERAL (
     (
@@ -361,6 +361,12 @@ CROSS JOIN LATERAL (
 LEFT JOIN billing_subscription subscription ON subscription.workspace_id = flow.workspace_id
 LEFT JOIN billing_plan own ON own.slug = subscription.plan_id
 LEFT JOIN billing_plan usual ON usual.is_default
+LEFT JOIN LATERAL (
+    -- As `billing.entitlements` has it: of several that are in force the newest holds.
+    SELECT (value #>> '{}')::integer AS jobs FROM billing_planoverride
+    WHERE workspace_id = flow.workspace_id AND "limit" = 'concurrent_jobs' AND ends_at > statement_timestamp()
+    ORDER BY id DESC LIMIT 1
+) AS agreed ON true
 """
 
 

@@ -229,6 +229,7 @@ REST_FRAMEWORK = {
         "mutoscope.api.auth.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["mutoscope.accounts.permissions.MayUseWorkspace"],
+    "DEFAULT_THROTTLE_CLASSES": ["mutoscope.api.throttles.WorkspaceRate"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "mutoscope.api.pagination.NewestFirst",

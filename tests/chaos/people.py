@@ -15,10 +15,11 @@ from django.db import Error, close_old_connections
 
 from assets.models import Asset
 from assets.services import upload
+from billing.errors import LimitReached
 from billing.models import Plan
 from billing.services import subscribe
 from generation import services
-from generation.errors import AlreadyEnded, InvalidJob, LimitReached
+from generation.errors import AlreadyEnded, InvalidJob
 from generation.services import JobRequest
 from mutoscope.accounts.models import User
 from mutoscope.accounts.selectors import Access, access_by_session

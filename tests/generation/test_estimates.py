@@ -11,9 +11,10 @@ from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from assets.models import Asset
+from billing.errors import LimitReached
 from billing.models import Plan
 from generation import control, services
-from generation.errors import InvalidJob, LimitReached
+from generation.errors import InvalidJob
 from generation.forecast.outlook import outlook
 from generation.forecast.pace import Span
 from generation.models import Flow, Job, JobEvent
@@ -134,7 +135,7 @@ def test_its_queries_do_not_grow_with_the_line(
 ) -> None:
     worker()
     request = JobRequest(model="still", mode="t2v")
-    with django_assert_num_queries(15, exact=False) as alone:
+    with django_assert_num_queries(18, exact=False) as alone:
         services.estimate(access, request)
     for number in range(3):
         busy = workspace_of(number)

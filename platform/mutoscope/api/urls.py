@@ -4,10 +4,10 @@ from django.urls import path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
-from assets.api import AssetViewSet
 from generation.api.jobs import JobViewSet
 from generation.api.models import ModelViewSet
 from mutoscope.accounts.api import MeView, WorkspaceView
+from mutoscope.api.assets import AssetViewSet
 from mutoscope.health import LiveView, ReadyView
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)

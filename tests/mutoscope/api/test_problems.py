@@ -111,7 +111,7 @@ def test_a_limit_that_is_used_up(api: APIClient, picture: Asset, workspace: Work
     body = {"model": "still", "picture": picture.pk}
     assert api.post(JOBS, body, format="json").status_code == 201
     refused = api.post(JOBS, body, format="json")
-    assert is_problem(refused, 429, "limit_reached")["limit"] == 1
+    assert is_problem(refused, 429, "limit_reached")["allowed"] == 1
     assert 0 < int(refused.headers["Retry-After"]) <= 60
 
 

@@ -12,11 +12,10 @@ from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.datastructures import MultiValueDict
 
-from assets import services as assets
 from assets.models import Asset
 from assets.selectors import library
 from billing.entitlements import entitlements_of
-from generation import selectors, services
+from generation import selectors, services, uploads
 from mutoscope.accounts.selectors import Access
 from mutoscope.dashboard import choices, words
 from mutoscope.dashboard.choices import Shelf
@@ -63,7 +62,7 @@ def upload(request: Visit, access: Access) -> HttpResponse:
     refusals: list[str] = []
     for file in request.FILES.getlist("file"):
         try:
-            kept.append(assets.upload(access, file))
+            kept.append(uploads.upload(access, file))
         except Refusal as refusal:
             refusals.append(f"{file.name}: {refusal.message}")
     if not kept and not refusals:
@@ -105,7 +104,7 @@ def _take_file(access: Access, form: CreateForm) -> None:
     """Without scripts the file comes with the form; once kept, it is the chosen picture like any other."""
     file: UploadedFile[bytes] | None = form.cleaned_data["file"]
     if file:
-        form.choose_picture(assets.upload(access, file).pk)
+        form.choose_picture(uploads.upload(access, file).pk)
 
 
 def _show_other_model(request: Visit, access: Access, form: CreateForm) -> HttpResponse:

@@ -1,0 +1,71 @@
+"""/api/v1/assets: upload, list, look at and delete assets."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+import django_filters
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import mixins, serializers, status
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from assets import services
+from assets.api import AssetSerializer
+from assets.models import Asset
+from assets.selectors import asset_of, library
+from generation import uploads
+from mutoscope.accounts.permissions import access
+
+
+class UploadSerializer(serializers.Serializer[Any]):
+    file = serializers.FileField(
+        allow_empty_file=True,  # inspection refuses it, with the reason that an upload form gives too
+        help_text="JPEG, PNG, WebP, AVIF or HEIC; or a video or sound for the models that take one.",
+    )
+
+
+class AssetFilter(django_filters.FilterSet):
+    class Meta:
+        model = Asset
+        fields = ["kind", "origin"]
+
+
+@extend_schema(tags=["assets"])
+@extend_schema_view(
+    list=extend_schema(operation_id="list_assets"),
+    retrieve=extend_schema(operation_id="get_asset"),
+    destroy=extend_schema(operation_id="delete_asset"),
+)
+class AssetViewSet(mixins.ListModelMixin, GenericViewSet[Asset]):
+    """The workspace's library."""
+
+    serializer_class = AssetSerializer
+    filterset_class = AssetFilter
+    queryset = Asset.objects.none()
+    parser_classes = [MultiPartParser]
+    lookup_value_converter = "uuid"
+    scopes: ClassVar[dict[str, str]] = {"read": "assets:read", "write": "assets:write"}
+
+    def get_queryset(self) -> QuerySet[Asset]:
+        if getattr(self, "swagger_fake_view", False):
+            return self.queryset
+        return library(access(self.request).workspace)
+
+    def retrieve(self, request: Request, pk: UUID) -> Response:
+        return Response(self.get_serializer(asset_of(access(request).workspace, pk)).data)
+
+    @extend_schema(operation_id="upload_asset", request=UploadSerializer, responses={201: AssetSerializer})
+    def create(self, request: Request) -> Response:
+        upload = UploadSerializer(data=request.data)
+        upload.is_valid(raise_exception=True)
+        asset = uploads.upload(access(request), upload.validated_data["file"])
+        return Response(self.get_serializer(asset).data, status=status.HTTP_201_CREATED)
+
+    def destroy(self, request: Request, pk: UUID) -> Response:
+        services.delete(access(request), pk)
+        return Response(status=status.HTTP_204_NO_CONTENT)
