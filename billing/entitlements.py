@@ -75,7 +75,11 @@ def limit_by_workspace(limit: str, workspace_ids: Iterable[UUID]) -> dict[UUID, 
     found = dict.fromkeys(ids, Plan.objects.values_list(limit, flat=True).get(is_default=True))
     own = Subscription.objects.filter(workspace__in=ids)
     agreed = PlanOverride.objects.filter(workspace__in=ids, limit=limit, ends_at__gt=Now()).order_by("id")
-    return found | dict(own.values_list("workspace", f"plan__{limit}")) | dict(agreed.values_list("workspace", "value"))
+    return (
+        found
+        | dict(own.values_list("workspace", f"plan__{limit}"))
+        | dict(agreed.values_list("workspace", "value"))
+    )
 
 
 def of_plan(plan: Plan, agreed: dict[str, Any] | None = None) -> Entitlements:

@@ -12,10 +12,9 @@ from assets.models import Asset
 from billing.allowances import allowance_of, every_allowance
 from billing.entitlements import Entitlements, limit_by_workspace
 from billing.renewals import day_of, month_of
+from generation.limits import COUNTED, MIB
 from generation.models import Job
 from mutoscope.clock import database_time
-
-MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,9 @@ def quotas_of(workspace_id: UUID, plan: Entitlements) -> list[Quota]:
     assets = Asset.objects.filter(workspace=workspace_id)
     return [
         Quota("seconds_per_day", _seconds(jobs, day[0]).get(workspace_id, 0), plan.seconds_per_day, day[1]),
-        Quota("seconds_per_month", _seconds(jobs, month[0]).get(workspace_id, 0), plan.seconds_per_month, month[1]),
+        Quota(
+            "seconds_per_month", _seconds(jobs, month[0]).get(workspace_id, 0), plan.seconds_per_month, month[1]
+        ),
         _credits(workspace_id, plan, month[1]),
         Quota("storage_mib", _stored(assets).get(workspace_id, 0), plan.storage_mib),
         Quota("queued_jobs", active["waiting"], plan.queued_jobs),
@@ -89,9 +90,8 @@ def _credits(workspace_id: UUID, plan: Entitlements, month_ends: datetime) -> Qu
 
 
 def _seconds(jobs: QuerySet[Job], since: datetime) -> dict[UUID, float]:
-    """Seconds of video that count against the plan, by workspace: asked for since then, and not come to nothing."""
-    counted = jobs.filter(created_at__gte=since).exclude(state__in=[Job.State.FAILED, Job.State.CANCELLED])
-    sums = counted.order_by().values_list("workspace").annotate(Sum("seconds"))
+    """Seconds of video that count against the plan, by workspace: asked for since then, and not in vain."""
+    sums = jobs.filter(COUNTED, created_at__gte=since).order_by().values_list("workspace").annotate(Sum("seconds"))
     return {workspace: round(seconds, 3) for workspace, seconds in sums}
 
 

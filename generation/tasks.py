@@ -51,7 +51,7 @@ def warn_of_limits() -> None:
     the next round comes has been asked for again.
     """
     for workspace_id, limit in usage_warnings.due():
-        send_warning.apply_async([str(workspace_id), limit], expires=WARNING_INTERVAL, retry=False)
+        send_warning.apply_async((str(workspace_id), limit), expires=WARNING_INTERVAL, retry=False)
 
 
 @shared_task(name="generation.send_warning", ignore_result=True)

@@ -20,6 +20,8 @@ from mutoscope.accounts.models import Workspace
 from mutoscope.clock import database_time
 from mutoscope.errors import Refusal
 
+_YEARS = range(2000, 3000)
+"""Years that a period may lie in: at the ends of the calendar there is no next day."""
 LONGEST = 366
 """Days that may be asked for at once."""
 
@@ -161,6 +163,10 @@ def ended(workspace: Workspace, period: Period) -> QuerySet[Job]:
 
 def _day(field: str, text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError as error:
         raise InvalidPeriod(f"{field} must be a day such as 2026-11-22, but is {text!r}", field=field) from error
+    if day.year not in _YEARS:
+        rule = f"{field} must lie in the years {_YEARS[0]} to {_YEARS[-1]}, but is {day}"
+        raise InvalidPeriod(rule, field=field)
+    return day

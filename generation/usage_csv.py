@@ -29,7 +29,7 @@ def download(workspace: Workspace, period: Period) -> StreamingHttpResponse:
     chunks = _chunks(workspace, period)
 
     async def sent() -> AsyncIterator[str]:
-        while (chunk := await sync_to_async(next)(chunks, None)) is not None:
+        while (chunk := await sync_to_async(lambda: next(chunks, None))()) is not None:
             yield chunk
 
     name = f"mutoscope-usage-{period.first}-{period.last}.csv"

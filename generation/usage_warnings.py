@@ -1,8 +1,8 @@
 """E-mails to those who manage a workspace when a limit of its plan is nearly, or wholly, used up.
 
-Each is sent once a limit, period and threshold, even where two upkeep processes look at the same time: the row that
-says so is written in the transaction that sends, so the second waits for the first. Where the mail server refuses,
-the row is not kept, and the next round tries again.
+Each is sent once a limit, period and threshold, even where two upkeep processes look at the same time: the row
+that says so is written in the transaction that sends, so the second waits for the first. Where the mail server
+refuses, the row is not kept, and the next round tries again.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from django.template.loader import render_to_string
 from billing.entitlements import Entitlements, entitlements_of
 from billing.models import UsageWarning
 from billing.renewals import available
+from generation.limits import number
 from generation.quotas import Quota, nearly_used, quotas_of
 from mutoscope.accounts.models import Workspace
 from mutoscope.accounts.selectors import managers_of
@@ -61,7 +62,7 @@ _LIMITS = {
 
 
 def due() -> list[tuple[UUID, str]]:
-    """Workspaces, and the limits that their people have not been told of yet. Few queries, however many there are."""
+    """Workspaces, and the limits that their people have not been told of yet. A dozen queries for all of them."""
     reached = nearly_used(min(THRESHOLDS))
     told = _told([workspace_id for workspace_id, _ in reached])
     return [
@@ -100,9 +101,11 @@ def _mail(workspace: Workspace, plan: Entitlements, quota: Quota, people: list[s
     context = {
         "workspace": name,
         "plan": plan.name,
-        "quota": quota,
+        "used": number(quota.used),
+        "allowed": number(quota.allowed or 0),
+        "resets_at": quota.resets_at,
         "words": words,
-        "credits_left": available(workspace.pk, plan) if quota.limit == "credits_per_month" else None,
+        "credits_left": number(available(workspace.pk, plan)) if quota.limit == "credits_per_month" else "",
         "page": f"{settings.PUBLIC_URL}{USAGE_PAGE}",
         "thresholds": sorted(THRESHOLDS),
     }

@@ -1,7 +1,7 @@
 """Bars by day, stacked by model, as the template draws them.
 
-The drawing stretches with the page: it is 10 wide for each bar and 100 high, and has no text in it. What people read
-(scale, days, names) stands beside it, and every figure in a table below.
+The drawing stretches with the page: it is 10 wide for each bar and 100 high, and has no text in it. What people
+read (scale, days, names) stands beside it, and every figure in a table below.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A day or a week: where it stands, its parts from the bottom up, and its figures in the order of the series."""
+    """A day or a week: where it stands, its parts from the bottom up, its figures in the order of the series."""
 
     label: str
     x: float
@@ -98,8 +98,8 @@ def series_of(uses: Iterable[Use], names: Mapping[str, str]) -> dict[str, Series
     """Which series each model belongs to: the ones used most have their own, in that order."""
     most: dict[str, tuple[float, int]] = {}
     for use in uses:
-        seconds, credits = most.get(use.model or "", (0.0, 0))
-        most[use.model or ""] = (seconds + use.seconds, credits + use.credits)
+        seconds, paid = most.get(use.model or "", (0.0, 0))
+        most[use.model or ""] = (seconds + use.seconds, paid + use.credits)
     slugs = sorted(most, key=lambda slug: (*(-amount for amount in most[slug]), slug))
     others = Series(MOST_SERIES + 1, OTHERS)
     room = MOST_SERIES if len(slugs) > MOST_SERIES + 1 else MOST_SERIES + 1

@@ -75,7 +75,12 @@ def _wait(estimate: Estimate) -> str:
 
 
 def _price(amount: int) -> str:
-    return f"{amount} credit{'' if amount == 1 else 's'}" if amount else "Free"
+    return in_credits(amount) if amount else "Free"
+
+
+def in_credits(amount: int) -> str:
+    """Such as: 1 credit, 2,000 credits."""
+    return f"{amount:,} credit{'' if amount == 1 else 's'}"
 
 
 def lines(recipe: Mapping[str, Any]) -> list[tuple[str, str]]:
