@@ -12,9 +12,8 @@ from billing.models import Account, Entry, Payment
 
 def entries(workspace_id: UUID) -> QuerySet[Entry]:
     """The workspace's entries, newest first, each with the change of what is `available` and what is `held`."""
-    return Entry.objects.filter(workspace_id=workspace_id).annotate(
-        available=_change(Account.Kind.CREDITS), held=_change(Account.Kind.HELD)
-    )
+    found = Entry.objects.filter(workspace_id=workspace_id).order_by("-id")
+    return found.annotate(available=_change(Account.Kind.CREDITS), held=_change(Account.Kind.HELD))
 
 
 def payments(workspace_id: UUID) -> QuerySet[Payment]:
