@@ -16,7 +16,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Q, Sum
+from django.db.models import F, Q, QuerySet, Sum
 from django.db.models.functions import Now
 
 from billing.errors import InsufficientCredits, LedgerRefusal
@@ -35,7 +35,6 @@ _SOURCES = {
 _SINKS = {
     Kind.ADJUSTMENT: Account.Kind.ADJUSTED,
     Kind.REVERSAL: Account.Kind.SOLD,
-    Kind.EXPIRY: Account.Kind.EXPIRED,
 }
 """Where credits go that a workspace loses."""
 
@@ -64,6 +63,17 @@ def balance(workspace_id: UUID) -> Balance:
     return Balance(sum(lot.credits for lot in lots), held["sum"] or 0, lots)
 
 
+def available(workspace_id: UUID) -> int:
+    """What of it the workspace may spend, alone."""
+    return _spendable(workspace_id).aggregate(sum=Sum("balance"))["sum"] or 0
+
+
+def captured(job_ids: Iterable[UUID]) -> dict[UUID, int]:
+    """What was paid for each of the jobs; those that cost nothing are left out."""
+    paid = Transfer.objects.filter(entry__kind=Kind.CAPTURE, entry__job_id__in=list(job_ids))
+    return dict(paid.order_by().values_list("entry__job_id").annotate(Sum("amount")))
+
+
 @transaction.atomic
 def add(
     workspace_id: UUID,
@@ -77,17 +87,17 @@ def add(
 ) -> Entry | None:
     """Give the workspace new credits: a grant, a renewal, a purchase or an adjustment upwards.
 
-    None where the reference has been entered before: nothing is given twice.
+    None where the reference has been entered before: nothing is given twice. Raises `LedgerRefusal` where it was
+    entered for another workspace.
     """
     if amount <= 0:
         raise LedgerRefusal(f"credits must be above 0, but are {amount}", field="credits")
     lock(workspace_id)
+    if _is_entered(kind, workspace_id, reference):
+        return None
     entry = _enter(kind, workspace_id, reference=reference, reason=reason, by=by)
-    if entry is not None:
-        account = Account.objects.create(
-            kind=Account.Kind.CREDITS, workspace_id=workspace_id, expires_at=expires_at
-        )
-        _move(entry, [(_platform(_SOURCES[kind]), account.pk, amount)])
+    account = Account.objects.create(kind=Account.Kind.CREDITS, workspace_id=workspace_id, expires_at=expires_at)
+    _move(entry, [(_platform(_SOURCES[kind]), account.pk, amount)])
     return entry
 
 
@@ -102,15 +112,17 @@ def take(
     by: User | None = None,
     only: UUID | None = None,
 ) -> Entry | None:
-    """Take credits away that are not held: an adjustment downwards, a purchase paid back, an expiry.
+    """Take credits away that are not held: an adjustment downwards, or a purchase paid back.
 
-    `only` names the one account to take from, expired or not. None where the reference has been entered before.
-    Raises `LedgerRefusal` where there are fewer.
+    `only` names the one account of the workspace to take from, expired or not. None where the reference has been
+    entered before. Raises `LedgerRefusal` where there are fewer, or the reference is another workspace's.
     """
     if amount <= 0:
         raise LedgerRefusal(f"credits must be above 0, but are {amount}", field="credits")
     lock(workspace_id)
-    accounts = Account.objects.filter(pk=only) if only else _spendable(workspace_id)
+    if _is_entered(kind, workspace_id, reference):
+        return None
+    accounts = _credits_of(workspace_id).filter(pk=only) if only else _spendable(workspace_id)
     parts, missing = _drawn(accounts, amount)
     if missing:
         raise LedgerRefusal(
@@ -119,18 +131,40 @@ def take(
             available=amount - missing,
         )
     entry = _enter(kind, workspace_id, reference=reference, reason=reason, by=by)
-    if entry is not None:
-        _move(entry, [(account, _platform(_SINKS[kind]), part) for account, part in parts])
+    sink = _platform(_SINKS[kind])
+    _move(entry, [(account, sink, part) for account, part in parts])
     return entry
+
+
+@transaction.atomic
+def expire(workspace_id: UUID, account_id: UUID) -> bool:
+    """Take away what is left in an account whose time has passed. Returns whether this call did.
+
+    What is held meanwhile may come back into it later, and is taken away then: each time is an entry of its own.
+    """
+    lock(workspace_id)
+    account = _credits_of(workspace_id).filter(pk=account_id, balance__gt=0, expires_at__lte=Now()).first()
+    if account is None:
+        return False
+    sink = _platform(Account.Kind.EXPIRED)
+    before = Transfer.objects.filter(source=account, target=sink).count()
+    reference = f"{account_id} {before + 1}" if before else str(account_id)
+    entry = _enter(Kind.EXPIRY, workspace_id, reference=reference)
+    _move(entry, [(account_id, sink, account.balance)])
+    return True
 
 
 @transaction.atomic
 def hold(workspace_id: UUID, job_id: UUID, amount: int) -> Entry | None:
     """Set credits aside for a job, those that expire first before the others.
 
-    None where they are held already. Raises `InsufficientCredits`.
+    None where they have been held before. Raises `InsufficientCredits`.
     """
+    if amount <= 0:
+        raise ValueError(f"credits to hold must be above 0, but are {amount}")
     held = lock(workspace_id)
+    if Entry.objects.filter(job_id=job_id, kind=Kind.HOLD).exists():
+        return None
     parts, missing = _drawn(_spendable(workspace_id), amount)
     if missing:
         available = amount - missing
@@ -138,8 +172,7 @@ def hold(workspace_id: UUID, job_id: UUID, amount: int) -> Entry | None:
             f"the job costs {amount} credits, and {available} are available", available=available, needed=amount
         )
     entry = _enter(Kind.HOLD, workspace_id, job_id=job_id)
-    if entry is not None:
-        _move(entry, [(account, held, part) for account, part in parts])
+    _move(entry, [(account, held, part) for account, part in parts])
     return entry
 
 
@@ -148,8 +181,11 @@ def settle(job_id: UUID, charge: int) -> int:
     """End a job's hold: `charge` credits of it are paid, the rest goes back. Returns what was paid.
 
     Only the first call counts; a job for which nothing is held pays nothing. `charge` may be more than is held:
-    then all of it is paid, and no more.
+    then all of it is paid, and no more. What goes back into an account that has expired since is not lost to the
+    books: the next `expire` takes it.
     """
+    if charge < 0:
+        raise ValueError(f"a charge must be 0 or above, but is {charge}")
     hold = Entry.objects.filter(job_id=job_id, kind=Kind.HOLD).first()
     if hold is None:
         return 0
@@ -158,10 +194,10 @@ def settle(job_id: UUID, charge: int) -> int:
         return 0
     captured, released = _split(hold.transfers.order_by("id").values_list("source_id", "amount"), charge)
     if captured:
-        paid = Entry.objects.create(kind=Kind.CAPTURE, workspace_id=hold.workspace_id, job_id=job_id)
+        paid = _enter(Kind.CAPTURE, hold.workspace_id, job_id=job_id)
         _move(paid, [(held, _platform(Account.Kind.SPENT), captured)])
     if released:
-        back = Entry.objects.create(kind=Kind.RELEASE, workspace_id=hold.workspace_id, job_id=job_id)
+        back = _enter(Kind.RELEASE, hold.workspace_id, job_id=job_id)
         _move(back, [(held, account, part) for account, part in released])
     return captured
 
@@ -178,14 +214,15 @@ def lock(workspace_id: UUID) -> UUID:
     return found
 
 
-def _spendable(workspace_id: UUID) -> Iterable[Account]:
+def _credits_of(workspace_id: UUID) -> QuerySet[Account]:
+    return Account.objects.filter(workspace_id=workspace_id, kind=Account.Kind.CREDITS)
+
+
+def _spendable(workspace_id: UUID) -> QuerySet[Account]:
     """Accounts with credits, soonest to expire first; those that expire never come last."""
-    return Account.objects.filter(
-        Q(expires_at=None) | Q(expires_at__gt=Now()),
-        workspace_id=workspace_id,
-        kind=Account.Kind.CREDITS,
-        balance__gt=0,
-    ).order_by(F("expires_at").asc(nulls_last=True), "created_at", "id")
+    in_time = Q(expires_at=None) | Q(expires_at__gt=Now())
+    found = _credits_of(workspace_id).filter(in_time, balance__gt=0)
+    return found.order_by(F("expires_at").asc(nulls_last=True), "created_at", "id")
 
 
 def _drawn(accounts: Iterable[Account], amount: int) -> tuple[list[tuple[UUID, int]], int]:
@@ -210,6 +247,19 @@ def _split(parts: Iterable[tuple[UUID, int]], charge: int) -> tuple[int, list[tu
     return captured, back
 
 
+def _is_entered(kind: Entry.Kind, workspace_id: UUID, reference: str) -> bool:
+    """Whether the reference has been entered before. Raises `LedgerRefusal` where it is another workspace's."""
+    if not reference:
+        return False
+    whose = Entry.objects.filter(kind=kind, reference=reference).values_list("workspace_id", flat=True).first()
+    if whose is not None and whose != workspace_id:
+        raise LedgerRefusal(
+            f"the reference of a {kind} must be of one workspace, but {reference!r} is of workspace {whose}",
+            field="reference",
+        )
+    return whose is not None
+
+
 def _enter(
     kind: Entry.Kind,
     workspace_id: UUID,
@@ -218,11 +268,7 @@ def _enter(
     reference: str = "",
     reason: str = "",
     by: User | None = None,
-) -> Entry | None:
-    """Write the entry; None where there is one for the same job or of the same reference."""
-    same = Q(kind=kind, job_id=job_id) if job_id else Q(kind=kind, reference=reference)
-    if (job_id or reference) and Entry.objects.filter(same).exists():
-        return None
+) -> Entry:
     return Entry.objects.create(
         kind=kind, workspace_id=workspace_id, job_id=job_id, reference=reference, reason=reason,
         made_by_id=by.pk if by else None, made_by_name=by.email if by else "",

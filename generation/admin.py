@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import F, Model, QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -14,12 +14,14 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
 from generation import adapter_admin, catalog, control, licences, workers  # noqa: F401  (the first: its page)
+from generation.cancel_admin import cancel_jobs
 from generation.catalog import territories
 from generation.models import Attempt, Job, JobEvent, LicenceAcceptance, Pause, Worker
 from generation.scheduling.lanes import UnknownLane
 from generation.selectors import LaneFacts, lane_facts
 from mutoscope.ages import ago
 from mutoscope.errors import Refusal
+from mutoscope.read_only import ReadOnly
 
 FRONT = 100
 """The priority that an operator's "send to the front" gives."""
@@ -27,20 +29,7 @@ LICENCES_SHOWN = 50
 """Withdrawn acceptances on the page of licences, the newest first."""
 
 
-class _ReadOnly:
-    """History is looked at, never edited."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-
-class AttemptInline(_ReadOnly, TabularInline):
+class AttemptInline(ReadOnly, TabularInline):
     model = Attempt
     fields = [
         "number",
@@ -58,14 +47,14 @@ class AttemptInline(_ReadOnly, TabularInline):
     tab = True
 
 
-class JobEventInline(_ReadOnly, TabularInline):
+class JobEventInline(ReadOnly, TabularInline):
     model = JobEvent
     fields = ["at", "kind", "attempt", "message"]
     tab = True
 
 
 @admin.register(Job)
-class JobAdmin(_ReadOnly, ModelAdmin):
+class JobAdmin(ReadOnly, ModelAdmin):
     list_display = [
         "id",
         "state_label",
@@ -84,7 +73,7 @@ class JobAdmin(_ReadOnly, ModelAdmin):
     show_full_result_count = False
     date_hierarchy = "created_at"
     inlines = [AttemptInline, JobEventInline]
-    actions = ["send_to_the_front", "back_in_line"]
+    actions = ["send_to_the_front", "back_in_line", cancel_jobs]
 
     @display(  # type: ignore[untyped-decorator]
         description="state",
@@ -126,7 +115,7 @@ class LaneAdmin(ModelAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Pause | None = None) -> bool:
         return False  # `control.resume` does it, and wakes the workers
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -179,7 +168,7 @@ def _table(facts: list[LaneFacts]) -> dict[str, Any]:
 
 
 @admin.register(Worker)
-class WorkerAdmin(_ReadOnly, ModelAdmin):
+class WorkerAdmin(ReadOnly, ModelAdmin):
     """The workers as they report themselves; an operator may have them drain."""
 
     list_display = [
@@ -278,7 +267,7 @@ class AcceptForm(forms.Form):
 
 
 @admin.register(LicenceAcceptance)
-class LicenceAdmin(_ReadOnly, ModelAdmin):
+class LicenceAdmin(ReadOnly, ModelAdmin):
     """The licences that must be accepted: how each stands, accepting and withdrawing, and what was done before."""
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""What operators may do with lanes and jobs: pause, resume, boost. Nothing of it loses a job."""
+"""What operators may do with lanes and jobs: pause, resume, boost, cancel. Only the last ends a job."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from uuid import UUID
 
 from django.db import transaction
 
-from generation import catalog, licences, recovery
-from generation.models import Job, Pause
+from generation import catalog, licences, recovery, transitions
+from generation.models import Attempt, Job, JobEvent, Pause
 from generation.scheduling import flows
 from generation.scheduling.lanes import UnknownLane, every_lane
 from mutoscope.accounts.models import User
+from mutoscope.errors import Refusal
 
 
 def scopes() -> list[str]:
@@ -57,3 +58,25 @@ def boost(job_id: UUID, priority: int) -> bool:
     if job.state == Job.State.QUEUED:
         flows.look_ahead(job.lane, job.workspace_id)
     return True
+
+
+def cancel(job_id: UUID, reason: str) -> bool:
+    """End a job that has not ended, wherever it is; it costs its workspace nothing. Returns whether this call did.
+
+    The workspace is told the reason. Raises `Refusal` without one.
+    """
+    if not reason.strip():
+        raise Refusal(
+            "a reason is needed: those whose job it is are told it", code="reason_missing", field="reason"
+        )
+    message = f"cancelled by an operator: {reason.strip()}"
+    return transitions.move(
+        job_id,
+        JobEvent.Kind.CANCELLED,
+        come_from=Job.ACTIVE,
+        to=Job.State.CANCELLED,
+        outcome=Attempt.Outcome.CANCELLED,
+        message=message,
+        error_code="cancelled_by_operator",
+        error_message=message,
+    )

@@ -105,9 +105,10 @@ def complete(access: Access, plan: Entitlements, request: JobRequest) -> Job:
         **_times(request, tier, now),
     )
     job.work_ms = expected_ms(job)
-    job.credits = credits_for(
-        model, size=job.size, seconds=job.seconds, preset=job.preset, tier=job.tier, steps=job.steps
-    )
+    if plan.is_metered:
+        job.credits = credits_for(
+            model, size=job.size, seconds=job.seconds, preset=job.preset, tier=job.tier, steps=job.steps
+        )
     return job
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db.models.functions import Now
 
-from assets.models import folder_of
-from assets.services import discard_folder
+from assets.models import Asset, folder_of
+from assets.services import discard_folder, remove
+from billing.entitlements import Entitlements, limit_by_workspace
 from generation.models import Attempt, Job
 
 CHECKPOINTS = "checkpoints"
@@ -47,6 +50,32 @@ def discard_unpublished_clips() -> int:
         discard_folder(folder_of(workspace_id, clip_id))  # type: ignore[arg-type]  # the filter leaves out None
         done += Attempt.objects.filter(pk=attempt_id, clip_id=clip_id).update(clip_id=None)
     return done
+
+
+def discard_outdated_clips() -> int:
+    """Remove the clips that are older than their workspaces' plans keep them. Returns how many.
+
+    Their rows stay, without files, as of clips that people delete. Uploads are not touched.
+    """
+    clips = Asset.objects.filter(origin=Asset.Origin.GENERATED, deleted_at=None)
+    with_clips = clips.order_by().values_list("workspace", flat=True).distinct()
+    alike: defaultdict[int, list[UUID]] = defaultdict(list)
+    for workspace_id, days in limit_by_workspace("retention_days", with_clips).items():
+        if days is not None:
+            alike[days].append(workspace_id)
+    outdated = [
+        clip
+        for days, workspaces in alike.items()
+        for clip in clips.filter(workspace__in=workspaces, created_at__lt=Now() - timedelta(days=days))[:BATCH]
+    ]
+    return sum(map(remove, outdated))
+
+
+def kept_until(clip: Asset, plan: Entitlements) -> datetime | None:
+    """When the plan has the clip removed; None where it is kept."""
+    if plan.retention_days is None or clip.origin != Asset.Origin.GENERATED:
+        return None
+    return clip.created_at + timedelta(days=plan.retention_days)
 
 
 def _folders(path: str) -> list[str]:

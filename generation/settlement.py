@@ -2,8 +2,12 @@
 
 A job that succeeded costs the price at which it was accepted. One that failed, missed its deadline, or that an
 operator cancelled costs nothing. One that its user cancels costs the part that ran: the price times the share of
-the engine's steps that were done, as it was last written down, rounded down; nothing while it waits in its lane,
-and all of it once every frame has been made.
+the engine's steps that were done, rounded down; nothing while it waits in its lane, be it anew after a worker was
+lost, and all of it once every frame has been made.
+
+The share is what the job's row says when it ends. A worker writes it down about once a second, so the steps of the
+last second may go unpaid: never is a step paid that was not done. An attempt that goes on from a checkpoint begins
+with the share that the checkpoint spares it.
 """
 
 from __future__ import annotations
@@ -18,8 +22,11 @@ from generation.models import Job
 
 
 def hold(job: Job, plan: Entitlements) -> None:
-    """Set the job's price aside, where the plan is metered. Raises `InsufficientCredits`, with when more come."""
-    if not plan.is_metered or not job.credits:
+    """Set the job's price aside; jobs on a plan that is not metered have none.
+
+    Raises `InsufficientCredits`, with when more come.
+    """
+    if not job.credits:
         return
     try:
         _hold(job, plan)

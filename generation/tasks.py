@@ -58,3 +58,9 @@ def warn_of_limits() -> None:
 def send_warning(workspace_id: str, limit: str) -> None:
     """One e-mail, unless it has been sent."""
     usage_warnings.send(UUID(workspace_id), limit)
+
+
+@shared_task(name="generation.retire_clips", ignore_result=True)
+def retire_clips() -> None:
+    """Remove the clips that plans keep no longer."""
+    retention.discard_outdated_clips()

@@ -25,7 +25,7 @@ _YEARS = range(2000, 3000)
 LONGEST = 366
 """Days that may be asked for at once."""
 
-CHARGED = Subquery(
+_CHARGED = Subquery(
     Transfer.objects.filter(entry__job_id=OuterRef("pk"), entry__kind=Entry.Kind.CAPTURE).values("amount")
 )
 """Of a job: the credits that were paid for it, else null. A capture is one transfer."""
@@ -122,7 +122,7 @@ def used(
     workspace: Workspace, period: Period, by: Collection[Grouping] = (Grouping.DAY, Grouping.MODEL)
 ) -> list[Use]:
     """The sums of the period, told apart by `by` and in its order; only those in which a job ended."""
-    jobs = ended(workspace, period).annotate(day=TruncDate("ended_at", tzinfo=UTC), charge=CHARGED)
+    jobs = ended(workspace, period).annotate(day=TruncDate("ended_at", tzinfo=UTC), charge=_CHARGED)
     is_clip = Q(state=Job.State.SUCCEEDED)
     sums = jobs.order_by(*by).values(*by).annotate(
         ended=Count("pk"),

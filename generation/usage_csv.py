@@ -10,8 +10,9 @@ from uuid import UUID
 from asgiref.sync import sync_to_async
 from django.http import StreamingHttpResponse
 
+from billing import ledger
 from generation.models import Job
-from generation.usage import CHARGED, Period, ended
+from generation.usage import Period, ended
 from mutoscope.accounts.models import Workspace
 
 COLUMNS = (
@@ -44,21 +45,21 @@ def _chunks(workspace: Workspace, period: Period) -> Iterator[str]:
     yield _written([COLUMNS])
     before: UUID | None = None
     while jobs := _next(workspace, period, before):
-        yield _written(_line(job) for job in jobs)
+        charged = ledger.captured(job.pk for job in jobs)
+        yield _written(_line(job, charged.get(job.pk, 0)) for job in jobs)
         before = jobs[-1].pk
 
 
 def _next(workspace: Workspace, period: Period, before: UUID | None) -> list[Job]:
     """By the id and not with a cursor: a slow reader keeps no transaction open."""
-    jobs = ended(workspace, period).order_by("-id").annotate(charge=CHARGED)
+    jobs = ended(workspace, period).order_by("-id")
     if before:
         jobs = jobs.filter(pk__lt=before)
     return list(jobs[:CHUNK])
 
 
-def _line(job: Job) -> list[object]:
+def _line(job: Job, charged: int) -> list[object]:
     is_clip = job.state == Job.State.SUCCEEDED
-    charged = getattr(job, "charge", None) or 0
     return [
         job.pk, job.created_at.isoformat(), job.ended_at and job.ended_at.isoformat(), _plain(job.model),
         _plain(job.tier), _plain(job.size), f"{job.seconds:g}", f"{job.seconds if is_clip else 0:g}",

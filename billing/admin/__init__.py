@@ -1,5 +1,5 @@
 """The operators' pages about money, one file a subject."""
 
-from billing.admin import plans
+from billing.admin import ledger, plans
 
-__all__ = ["plans"]
+__all__ = ["ledger", "plans"]

@@ -82,7 +82,8 @@ class EngineShapeSerializer(serializers.Serializer[Job]):
 
 
 class JobSerializer(serializers.ModelSerializer[Job]):
-    """A job, complete. `output` is the clip once `state` is succeeded; `error` says why it failed.
+    """A job, complete. `output` is the clip once `state` is succeeded; `error` says why it failed,
+    or why an operator cancelled it.
 
     `queue` is null unless it is queued; `eta` is null when it has ended and when nobody can tell.
     """
@@ -114,7 +115,7 @@ class JobSerializer(serializers.ModelSerializer[Job]):
 
     @extend_schema_field(JobErrorSerializer(allow_null=True))
     def get_error(self, job: Job) -> dict[str, str] | None:
-        return dict(JobErrorSerializer(job).data) if job.state == Job.State.FAILED else None
+        return dict(JobErrorSerializer(job).data) if job.state in Job.TERMINAL and job.error_code else None
 
     @extend_schema_field(QueueSerializer(allow_null=True))
     def get_queue(self, job: Job) -> dict[str, Any] | None:

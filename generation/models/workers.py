@@ -69,7 +69,7 @@ class Pace(models.Model):
     frames = models.PositiveIntegerField()
     precision = models.CharField(max_length=10, blank=True)
     gpu = models.CharField(max_length=80, blank=True)
-    preset = models.CharField(max_length=10, blank=True)
+    preset = models.CharField(max_length=10, blank=True, db_default="")
     samples = models.PositiveIntegerField()
     median = models.FloatField(help_text="Seconds per step, the engine's other work spread over the steps.")
     low = models.FloatField(help_text="10th percentile.")

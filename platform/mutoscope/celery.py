@@ -30,6 +30,10 @@ WARNING_INTERVAL = 300.0
 """Seconds between looks at who has nearly used up a limit of the plan."""
 RETENTION_ROUNDS = 6
 """Rounds of recovery to one of retention."""
+BOOKS_INTERVAL = 60.0
+"""Seconds between looks for credits that expire or come anew: each takes a batch, so that recovery can wait."""
+CLIPS_INTERVAL = 600.0
+"""Seconds between looks for clips that plans keep no longer: they are kept by days, and a look reads all of them."""
 TICK = 1.0
 """Seconds between the calls of `on_tick`."""
 
@@ -115,6 +119,8 @@ def _configuration() -> dict[str, Any]:
             "measure_pace": {"task": "generation.measure_pace", "schedule": PACE_INTERVAL},
             "warn_of_limits": {"task": "generation.warn_of_limits", "schedule": WARNING_INTERVAL},
             "retain": {"task": "generation.retain", "schedule": every_round * RETENTION_ROUNDS},
+            "keep_books": {"task": "billing.keep_books", "schedule": BOOKS_INTERVAL},
+            "retire_clips": {"task": "generation.retire_clips", "schedule": CLIPS_INTERVAL},
         },
     }
 
@@ -127,7 +133,7 @@ def _keep_logging(**kwargs: Any) -> None:
     """Logging is set up by Django; with a receiver here, Celery leaves it alone."""
 
 
-app.autodiscover_tasks(["generation"])
+app.autodiscover_tasks(["generation", "billing"])
 
 
 def run_worker(

@@ -107,3 +107,46 @@ def test_the_sum_over_all_accounts_is_zero() -> None:
             " WHERE account.workspace_id IS NULL"
         )
         assert kept + cursor.fetchone()[0] == 0
+
+
+def test_what_was_entered_is_answered_before_credits_are_counted() -> None:
+    workspace, job = uuid4(), uuid4()
+    given(workspace, 30)
+    ledger.hold(workspace, job, 20)
+    assert ledger.hold(workspace, job, 20) is None
+    assert ledger.take(workspace, 10, Kind.REVERSAL, reference="refund-1") is not None
+    assert ledger.take(workspace, 10, Kind.REVERSAL, reference="refund-1") is None
+    assert stands(workspace) == (0, 20)
+
+
+def test_a_reference_is_of_one_workspace() -> None:
+    ledger.add(uuid4(), 10, Kind.PURCHASE, reference="pack-1")
+    with pytest.raises(LedgerRefusal, match="'pack-1' is of workspace"):
+        ledger.add(uuid4(), 10, Kind.PURCHASE, reference="pack-1")
+
+
+def test_one_account_is_taken_from_where_it_is_the_workspace_s_own() -> None:
+    workspace = uuid4()
+    given(workspace, 10, days=5)
+    given(workspace, 10)
+    account = Account.objects.get(workspace_id=workspace, kind="credits", expires_at=None)
+    ledger.take(workspace, 4, Kind.REVERSAL, only=account.pk)
+    assert [lot.credits for lot in ledger.balance(workspace).lots] == [10, 6]
+    with pytest.raises(LedgerRefusal, match="only 0 are there"):
+        ledger.take(uuid4(), 4, Kind.REVERSAL, only=account.pk)
+
+
+def test_no_more_is_paid_than_was_held() -> None:
+    workspace, job = uuid4(), uuid4()
+    given(workspace, 30)
+    ledger.hold(workspace, job, 20)
+    assert ledger.settle(job, 99) == 20
+    assert stands(workspace) == (10, 0)
+    assert ledger.captured([job, uuid4()]) == {job: 20}
+
+
+def test_a_price_is_above_zero_and_a_charge_not_below() -> None:
+    with pytest.raises(ValueError, match="above 0, but are 0"):
+        ledger.hold(uuid4(), uuid4(), 0)
+    with pytest.raises(ValueError, match="0 or above, but is -1"):
+        ledger.settle(uuid4(), -1)

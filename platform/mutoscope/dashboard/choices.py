@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from generation import adapters, catalog, offers
-from generation.catalog.schema import Mode, Model, Size
+from billing.entitlements import Entitlements
+from billing.errors import NotInPlan
+from generation import adapters, catalog, limits, offers
+from generation.catalog.schema import Mode, Model, Preset, Size
 from generation.models import Adapter
 from generation.requests import STANDARD
 
@@ -24,13 +26,38 @@ _GLYPH_SIDE = 18
 
 
 @dataclass(frozen=True, slots=True)
+class SizeChoice:
+    """A size, and why the plan does not have it; empty where it does."""
+
+    size: Size
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PresetChoice:
+    """A preset, and why the plan does not have it; empty where it does."""
+
+    preset: Preset
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """The lengths that may be asked for, in seconds, and why not the model's longest, where the plan is at that."""
+
+    shortest: float
+    longest: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ratio:
     """The sizes of one shape, smallest first, and its glyph in pixels."""
 
     name: str
     glyph_width: int
     glyph_height: int
-    sizes: list[Size]
+    sizes: list[SizeChoice]
 
     @property
     def glyph_x(self) -> float:
@@ -50,19 +77,24 @@ class Shelf:
 
     def model(self, slug: object) -> Model:
         """The offered model of that name; else the one to begin with: real diffusion, where there is any."""
-        models = list(self.offered.values())
+        models = list(self.offered.values()) or [model for model, _ in self.others]
         first = next((model for model in models if model.diffusion), models[0])
         return self.offered.get(str(slug), first)
 
 
-def shelf() -> Shelf:
-    """The catalog as it is offered just now."""
-    reasons = offers.why_not_all()
+def shelf(plan: Entitlements) -> Shelf:
+    """The catalog as it is offered to the plan just now."""
+    reasons = {slug: _reason(limits.without_model(plan, slug)) for slug in catalog.models()}
+    reasons = {slug: reason for slug, reason in reasons.items() if reason} | offers.why_not_all()
     models = sorted((model for model in catalog.models().values() if modes(model)), key=_by_name)
     return Shelf(
         {model.slug: model for model in models if model.slug not in reasons},
         [(model, reasons[model.slug]) for model in models if model.slug in reasons],
     )
+
+
+def _reason(refusal: NotInPlan | None) -> str:
+    return refusal.message if refusal else ""
 
 
 def _by_name(model: Model) -> str:
@@ -91,15 +123,48 @@ def modes(model: Model) -> dict[str, str]:
     return {mode.value: MODES[mode.value] for mode in model.modes if mode.value in MODES}
 
 
-def ratios(model: Model) -> list[Ratio]:
+def presets(model: Model, plan: Entitlements) -> list[PresetChoice]:
+    """The model's presets."""
+    return [PresetChoice(preset, _reason(limits.without_preset(plan, preset.name))) for preset in model.presets]
+
+
+def lengths(model: Model, plan: Entitlements) -> Lengths:
+    """The model's lengths, as far as the plan has them."""
+    frames = model.frames
+    refusal = limits.without_length(plan, frames.max_seconds)
+    if refusal is None or plan.max_seconds is None:
+        return Lengths(frames.min_seconds, frames.max_seconds, "")
+    return Lengths(frames.min_seconds, max(frames.min_seconds, plan.max_seconds), plan.source_of("max_seconds"))
+
+
+def ratios(model: Model, plan: Entitlements) -> list[Ratio]:
     """The model's sizes by shape, in the order of the catalog."""
     shapes: dict[str, list[Size]] = {}
     for size in model.sizes:
         shapes.setdefault(size.ratio, []).append(size)
     return [
-        Ratio(name, *_glyph(sizes[0]), sorted(sizes, key=lambda size: size.width * size.height))
+        Ratio(
+            name,
+            *_glyph(sizes[0]),
+            [SizeChoice(size, _no_size(plan, size)) for size in sorted(sizes, key=_pixels)],
+        )
         for name, sizes in shapes.items()
     ]
+
+
+def size_rule(model: Model, plan: Entitlements) -> str:
+    """Why some of the model's sizes are not to be had; empty where all are."""
+    if plan.max_pixels is None or not any(_no_size(plan, size) for size in model.sizes):
+        return ""
+    return f"{plan.source_of('max_pixels')} allows {plan.max_pixels:,} pixels at most"
+
+
+def _pixels(size: Size) -> int:
+    return size.width * size.height
+
+
+def _no_size(plan: Entitlements, size: Size) -> str:
+    return _reason(limits.without_size(plan, size.width, size.height))
 
 
 def _glyph(size: Size) -> tuple[int, int]:
@@ -107,22 +172,42 @@ def _glyph(size: Size) -> tuple[int, int]:
     return max(6, round(size.width * scale)), max(6, round(size.height * scale))
 
 
-def fitted(model: Model, tiers: list[str], values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` with what this model cannot do replaced by its defaults: what the form starts from."""
+def fitted(model: Model, plan: Entitlements, values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with what this model or the plan does not have replaced by what they do: what the form starts from."""
     frames = model.frames
-    size = model.size(str(values.get("size")))
     fps, tier, mode, preset = (str(values.get(name, "")) for name in ("fps", "tier", "mode", "preset"))
+    preset = _preset(model, plan, preset)
     return {
         **values,
         "model": model.slug,
         "mode": mode if mode in modes(model) else next(iter(modes(model))),
-        "size": size.name if size else model.default_size,
-        "seconds": _seconds(model, values.get("seconds")),
+        "size": _size(model, plan, str(values.get("size"))),
+        "seconds": _seconds(model, plan, values.get("seconds")),
         "fps": fps if fps in map(str, frames.fps) else str(frames.fps[0]),
-        "tier": tier if tier in tiers else tiers[0],
-        "preset": preset if model.preset(preset) else STANDARD if model.presets else "",
+        "tier": tier if tier in plan.tiers else plan.tiers[0],
+        "preset": preset,
         **{name: _named(model, preset, name, values.get(name)) for name in ("steps", "guidance")},
     }
+
+
+def _size(model: Model, plan: Entitlements, asked: str) -> str:
+    """The name of the size asked for, else the model's own, else the largest that the plan has."""
+    there = [size for size in model.sizes if not _no_size(plan, size)]
+    names = [size.name for size in there]
+    if asked in names:
+        return asked
+    if model.default_size in names or not there:
+        return model.default_size
+    return max(there, key=_pixels).name
+
+
+def _preset(model: Model, plan: Entitlements, asked: str) -> str:
+    if not model.presets:
+        return ""
+    there = [choice.preset.name for choice in presets(model, plan) if not choice.reason]
+    if asked in there:
+        return asked
+    return there[0] if there and STANDARD not in there else STANDARD
 
 
 def _named(model: Model, preset_name: str, name: str, value: object) -> object:
@@ -133,12 +218,11 @@ def _named(model: Model, preset_name: str, name: str, value: object) -> object:
     return "" if value == (getattr(model.sampling, name) if usual is None else usual) else value
 
 
-def _seconds(model: Model, asked: object) -> str:
-    frames = model.frames
+def _seconds(model: Model, plan: Entitlements, asked: object) -> str:
+    there = lengths(model, plan)
+    usual = min(model.frames.default_seconds, there.longest)
     try:
         seconds = float(str(asked))
     except ValueError:
-        seconds = frames.default_seconds
-    if not frames.min_seconds <= seconds <= frames.max_seconds:
-        seconds = frames.default_seconds
-    return f"{seconds:g}"
+        seconds = usual
+    return f"{seconds if there.shortest <= seconds <= there.longest else usual:g}"

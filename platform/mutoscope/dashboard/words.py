@@ -52,9 +52,7 @@ class EstimateWords:
 
 def of_estimate(estimate: Estimate) -> EstimateWords:
     """What is made and delivered, when it would be there, what it costs."""
-    return EstimateWords(
-        made=made(estimate.engine, estimate.clip), wait=_wait(estimate), price=_price(estimate.credits)
-    )
+    return EstimateWords(made=made(estimate.engine, estimate.clip), wait=_wait(estimate), price=_price(estimate))
 
 
 def made(engine: Clip, clip: Clip) -> str:
@@ -74,8 +72,19 @@ def _wait(estimate: Estimate) -> str:
     return f"Done in {about(outlook.ends_in)} · {_place(outlook)}"
 
 
-def _price(amount: int) -> str:
-    return in_credits(amount) if amount else "Free"
+def _price(estimate: Estimate) -> str:
+    """Such as: 12 credits of 88; or: 12 credits, but only 8 are left."""
+    amount, left = estimate.credits, estimate.credits_available
+    if not amount:
+        return "Free"
+    price = in_credits(amount)
+    if left is None:
+        return price
+    return (
+        f"{price} of {left:,}"
+        if amount <= left
+        else f"{price}, but only {left:,} {'is' if left == 1 else 'are'} left"
+    )
 
 
 def in_credits(amount: int) -> str:

@@ -14,7 +14,7 @@ from django.utils.datastructures import MultiValueDict
 
 from assets.models import Asset
 from assets.selectors import library
-from billing.entitlements import entitlements_of
+from billing.entitlements import Entitlements, entitlements_of
 from generation import selectors, services, uploads
 from mutoscope.accounts.selectors import Access
 from mutoscope.dashboard import choices, words
@@ -41,11 +41,12 @@ def create(request: Visit, access: Access) -> HttpResponse:
         return _submit(request, access)
     if not may(access, "jobs:write"):
         return redirect("dashboard:library")  # a viewer's first page
-    shelf = choices.shelf()
-    form = CreateForm(initial=_starting_values(access, shelf, request.GET))
+    plan = entitlements_of(access.workspace.pk)
+    shelf = choices.shelf(plan)
+    form = CreateForm(initial=_starting_values(access, plan, shelf, request.GET))
     if request.htmx.target == "options":
-        return _render(request, access, form, shelf, "dashboard/_options.html")
-    return _render(request, access, form, shelf)
+        return _render(request, access, plan, form, shelf, "dashboard/_options.html")
+    return _render(request, access, plan, form, shelf)
 
 
 @workspace_page("POST", needs="jobs:write")
@@ -97,7 +98,8 @@ def _submit(request: Visit, access: Access) -> HttpResponse:
             form.refuse(refusal)
         else:
             return redirect("dashboard:job", job.pk)
-    return _render(request, access, form, choices.shelf(), status=422)
+    plan = entitlements_of(access.workspace.pk)
+    return _render(request, access, plan, form, choices.shelf(plan), status=422)
 
 
 def _take_file(access: Access, form: CreateForm) -> None:
@@ -109,13 +111,14 @@ def _take_file(access: Access, form: CreateForm) -> None:
 
 def _show_other_model(request: Visit, access: Access, form: CreateForm) -> HttpResponse:
     """Without scripts, a button brings the options of the model that was chosen."""
-    shelf = choices.shelf()
+    plan = entitlements_of(access.workspace.pk)
+    shelf = choices.shelf(plan)
     values = {**form.shown, "steps": "", "guidance": ""}
-    initial = choices.fitted(shelf.model(values["model"]), entitlements_of(access.workspace.pk).tiers, values)
-    return _render(request, access, CreateForm(initial=initial), shelf)
+    initial = choices.fitted(shelf.model(values["model"]), plan, values)
+    return _render(request, access, plan, CreateForm(initial=initial), shelf)
 
 
-def _starting_values(access: Access, shelf: Shelf, query: QueryDict) -> dict[str, Any]:
+def _starting_values(access: Access, plan: Entitlements, shelf: Shelf, query: QueryDict) -> dict[str, Any]:
     values: dict[str, Any] = {}
     if "from" in query:
         job = selectors.job(access.workspace, as_id(query.get("from", "")))
@@ -124,12 +127,13 @@ def _starting_values(access: Access, shelf: Shelf, query: QueryDict) -> dict[str
         values["adapters"] = [use["name"] for use in job.adapters]
         values |= {f"strength-{use['name']}": f"{use['strength']:g}" for use in job.adapters}
     values |= {name: query[name] for name in CreateForm.base_fields if name in query}
-    return choices.fitted(shelf.model(values.get("model")), entitlements_of(access.workspace.pk).tiers, values)
+    return choices.fitted(shelf.model(values.get("model")), plan, values)
 
 
 def _render(
     request: Visit,
     access: Access,
+    plan: Entitlements,
     form: CreateForm,
     shelf: Shelf,
     template: str = "dashboard/create.html",
@@ -142,9 +146,12 @@ def _render(
         "shown": shown,
         "model": model,
         "modes": choices.modes(model),
-        "ratios": choices.ratios(model),
+        "ratios": choices.ratios(model, plan),
+        "size_rule": choices.size_rule(model, plan),
+        "lengths": choices.lengths(model, plan),
+        "presets": choices.presets(model, plan),
         "adapters": choices.adapter_choices(model, form.chosen_adapters),
-        "tiers": entitlements_of(access.workspace.pk).tiers,
+        "tiers": plan.tiers,
         "earlier_seed": form.initial.get("earlier_seed"),
     }
     if template == "dashboard/create.html":

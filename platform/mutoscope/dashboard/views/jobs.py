@@ -10,7 +10,8 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
 from assets.models import Asset
-from generation import catalog, selectors, services
+from billing.entitlements import entitlements_of
+from generation import catalog, retention, selectors, services
 from generation.forecast.outlook import outlook, outlooks
 from generation.models import Job
 from mutoscope.accounts.selectors import Access
@@ -79,6 +80,7 @@ def cancel_job(request: Visit, access: Access, job_id: UUID) -> HttpResponse:
 
 def _facts(access: Access, job_id: UUID) -> dict[str, Any]:
     found = selectors.job(access.workspace, job_id)
+    clip = _still_there(found.output)
     return {
         "job": found,
         "active": found.state in Job.ACTIVE,
@@ -87,7 +89,8 @@ def _facts(access: Access, job_id: UUID) -> dict[str, Any]:
         "model_name": _names().get(found.model, found.model),
         "picture": _still_there(found.picture),
         "last_picture": _still_there(found.last_picture),
-        "clip": _still_there(found.output),
+        "clip": clip,
+        "kept_until": retention.kept_until(clip, entitlements_of(access.workspace.pk)) if clip else None,
         "is_cut": (found.engine_width, found.engine_height, found.engine_frames)
         != (found.width, found.height, found.frames),
         "recipe": lines(found.recipe),

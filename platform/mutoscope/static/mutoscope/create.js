@@ -25,7 +25,7 @@ function showOnStage(choice) {
 
 // Until the person chooses a size, take the one whose shape is the picture's, at about as many pixels.
 function fitSize(width, height) {
-  const sizes = [...form.querySelectorAll("input[name=size]")];
+  const sizes = [...form.querySelectorAll("input[name=size]:enabled")];
   const checked = sizes.find((size) => size.checked);
   if (sizeIsChosen || !checked) return;
   const short = (size) => Math.min(Number(size.dataset.width), Number(size.dataset.height));
