@@ -19,6 +19,10 @@ COLUMNS = (
     "id", "created_at", "ended_at", "model", "tier", "size", "seconds", "finished_seconds", "preset", "state",
     "credits_price", "credits_charged",
 )  # fmt: skip
+_NEEDED = (
+    "created_at", "ended_at", "model", "tier", "size", "seconds", "preset", "state", "credits",
+)  # fmt: skip
+"""Of a job: its prompts and recipe would be most of what is read."""
 CHUNK = 1000
 """Lines that are fetched and sent at a time."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -52,7 +56,7 @@ def _chunks(workspace: Workspace, period: Period) -> Iterator[str]:
 
 def _next(workspace: Workspace, period: Period, before: UUID | None) -> list[Job]:
     """By the id and not with a cursor: a slow reader keeps no transaction open."""
-    jobs = ended(workspace, period).order_by("-id")
+    jobs = ended(workspace, period).order_by("-id").only(*_NEEDED)
     if before:
         jobs = jobs.filter(pk__lt=before)
     return list(jobs[:CHUNK])
