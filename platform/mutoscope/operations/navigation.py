@@ -35,6 +35,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 _link("Plans", "sell", "billing_plan"),
                 _link("Subscriptions", "card_membership", "billing_subscription"),
+                _link("Overrides", "tune", "billing_planoverride"),
                 _link("Ledger", "receipt_long", "billing_entry"),
                 _link("Accounts of credits", "account_balance_wallet", "billing_account"),
             ],
