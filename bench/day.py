@@ -139,6 +139,8 @@ class Day:
             cursor.execute("SELECT set_config('simulated.now', %s, false)", [moment.isoformat()])
 
     def _people(self) -> None:
+        # How much people want is the day's own matter.
+        Plan.objects.update(seconds_per_day=None, seconds_per_month=None)
         for number in range(FREE_WORKSPACES + STUDIO_WORKSPACES):
             user = User.objects.create(email=f"{self.seed}-{number}@eta.example", password="!")  # noqa: S106  nobody signs in
             workspace = create_workspace(user, f"{number}")

@@ -34,11 +34,11 @@ def main() -> None:
 
 
 def a_client(url: str) -> httpx.Client:
-    """A program of a workspace whose plan lets many jobs wait."""
+    """A program of a workspace whose plan lets it do as much as it can."""
     from billing.models import Plan
     from mutoscope.demo import people
 
-    Plan.objects.update(queued_jobs=1_000_000)
+    Plan.objects.update(queued_jobs=1_000_000, requests_per_minute=None, storage_mib=None)
     return httpx.Client(base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {people.demo_token()}"})
 
 

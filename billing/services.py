@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from billing.models import Plan, Subscription
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from billing.models import Plan, PlanOverride, Subscription
 from mutoscope.accounts.models import Workspace
 
 
@@ -28,3 +32,16 @@ def fall_back(subscription: Subscription, *, unpaid: str = "") -> None:
     subscription.provider_id = unpaid
     subscription.paid_until = subscription.ends_at = subscription.grace_until = None
     subscription.save()
+
+
+@transaction.atomic
+def make_default(plan: Plan) -> None:
+    """Workspaces that have chosen no plan are on this one from now on."""
+    list(Plan.objects.select_for_update().order_by("pk"))  # two at once, one after the other
+    Plan.objects.filter(is_default=True).update(is_default=False)
+    Plan.objects.filter(pk=plan.pk).update(is_default=True)
+
+
+def end_overrides(overrides: QuerySet[PlanOverride]) -> int:
+    """The plans' own limits hold again from now on. Returns how many of the overrides were in force."""
+    return overrides.filter(ends_at__gt=Now()).update(ends_at=Now())

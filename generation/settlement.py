@@ -12,7 +12,9 @@ with the share that the checkpoint spares it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import floor
+from uuid import UUID
 
 from billing import ledger
 from billing.entitlements import Entitlements
@@ -56,6 +58,14 @@ def settle(job: Job, was: Job.State, to: Job.State, *, by_user: bool) -> None:
     """Pay and give back. `job` has the `credits` and the `progress` from before it ended as `was`."""
     if job.credits:
         ledger.settle(job.pk, charge(job, was, to, by_user=by_user))
+
+
+def charged(jobs: Iterable[Job]) -> dict[UUID, int]:
+    """Credits that each of the jobs has cost, in one query; jobs that have not ended are left out."""
+    ended = [job for job in jobs if job.state in Job.TERMINAL]
+    priced = [job.pk for job in ended if job.credits]
+    paid = ledger.captured(priced) if priced else {}
+    return {job.pk: paid.get(job.pk, 0) for job in ended}
 
 
 def charge(job: Job, was: Job.State, to: Job.State, *, by_user: bool) -> int:

@@ -101,7 +101,7 @@ class TransferInline(ReadOnly, TabularInline):
         return found.select_related("source", "target")
 
 
-class _OfWorkspaces(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
+class _OfWorkspaces(ModelAdmin):
     """Rows of the books by the names of their workspaces, which they outlive."""
 
     show_full_result_count = False
@@ -109,7 +109,8 @@ class _OfWorkspaces(ModelAdmin):  # type: ignore[misc]  # unfold ships no types
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         name = Workspace.objects.filter(pk=OuterRef("workspace_id")).values("name")
         found: QuerySet[Any] = super().get_queryset(request)
-        return found.annotate(_workspace=Subquery(name))
+        named: QuerySet[Any] = found.annotate(_workspace=Subquery(name))
+        return named
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -168,15 +169,13 @@ class EntryAdmin(_OfWorkspaces):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Entry]:
         moved = Transfer.objects.filter(entry=OuterRef("pk")).order_by()
         total = moved.values("entry").annotate(sum=Sum("amount")).values("sum")
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(
-                _credits=Subquery(total),
-                _to_spend=Exists(moved.filter(target__kind=Account.Kind.CREDITS)),
-                _from_spendable=Exists(moved.filter(source__kind=Account.Kind.CREDITS)),
-            )
+        found: QuerySet[Entry] = super().get_queryset(request)
+        moving: QuerySet[Entry] = found.annotate(
+            _credits=Subquery(total),
+            _to_spend=Exists(moved.filter(target__kind=Account.Kind.CREDITS)),
+            _from_spendable=Exists(moved.filter(source__kind=Account.Kind.CREDITS)),
         )
+        return moving
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {**super().get_changeform_initial_data(request), "workspace": request.GET.get("workspace")}

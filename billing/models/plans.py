@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
@@ -9,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 
 from billing.tiers import Tier
 from mutoscope.accounts.models import User, Workspace
@@ -189,14 +192,26 @@ class PlanOverride(models.Model):
         return f"{self.limit} of {self.workspace}: {self.value}"
 
     def clean(self) -> None:
-        """The value must be one that the plan's own column takes."""
-        if self.limit not in LIMITS:
-            return  # said by the field itself
-        try:
-            column = Plan._meta.get_field(self.limit)
-            self.value = column.clean(self.value, None)  # type: ignore[union-attr]  # a column, no relation
-        except ValidationError as error:
-            raise ValidationError({"value": error.messages}) from error
+        """The value must be one that the plan's own column takes, and the end must lie ahead."""
+        ends_at: datetime | None = self.ends_at  # none yet where a form has nothing for it
+        if self._state.adding and ends_at is not None and ends_at <= timezone.now():
+            raise ValidationError({"ends_at": f"ends_at must lie ahead, but is {ends_at:%Y-%m-%d %H:%M} UTC"})
+        if self.limit in LIMITS:  # otherwise said by the field itself
+            self.value = _as_column(self.limit, self.value)
+
+
+def _as_column(limit: str, value: Any) -> Any:
+    column = Plan._meta.get_field(limit)
+    try:
+        taken = column.clean(value, None)  # type: ignore[union-attr]  # a column, no relation
+    except ValidationError as error:
+        raise ValidationError({"value": error.messages}) from error
+    except (TypeError, ValueError):  # a list where there is to be none, or the other way round
+        taken = None
+    # Columns make the best of what they get: 4 of 4.9, 1 of true. An agreement is meant as it was written.
+    if taken != value or isinstance(taken, bool) != isinstance(value, bool):
+        raise ValidationError({"value": f"{limit} cannot be {json.dumps(value)}"})
+    return taken
 
 
 class UsageWarning(models.Model):

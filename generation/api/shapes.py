@@ -10,7 +10,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from assets.api import AssetSerializer
-from generation import services
+from generation import services, settlement
 from generation.adapters import AdapterWish
 from generation.api.models import PresetSerializer
 from generation.forecast.outlook import Outlook, outlooks
@@ -58,11 +58,12 @@ def told_eta(found: Outlook | None) -> dict[str, Any] | None:
 
 
 class JobListSerializer(serializers.ListSerializer[Any]):
-    """Jobs whose outlooks are found all at once."""
+    """Jobs whose outlooks and charges are found all at once."""
 
     def to_representation(self, data: Any) -> list[Any]:
         jobs = list(data)
         self.child.outlooks = outlooks(jobs)  # type: ignore[union-attr]
+        self.child.charges = settlement.charged(jobs)  # type: ignore[union-attr]
         return super().to_representation(jobs)
 
 
@@ -86,6 +87,7 @@ class JobSerializer(serializers.ModelSerializer[Job]):
     or why an operator cancelled it.
 
     `queue` is null unless it is queued; `eta` is null when it has ended and when nobody can tell.
+    `credits` is its price; `charged` is what it has cost, null until it has ended.
     """
 
     picture = serializers.PrimaryKeyRelatedField[Any](read_only=True)
@@ -96,7 +98,9 @@ class JobSerializer(serializers.ModelSerializer[Job]):
     error = serializers.SerializerMethodField()
     queue = serializers.SerializerMethodField()
     eta = serializers.SerializerMethodField()
+    charged = serializers.SerializerMethodField()
     outlooks: Mapping[UUID, Outlook] | None = None
+    charges: Mapping[UUID, int] | None = None
 
     class Meta:
         model = Job
@@ -105,6 +109,7 @@ class JobSerializer(serializers.ModelSerializer[Job]):
             "id", "state", "progress", "model", "mode", "tier", "picture", "last_picture", "prompt",
             "negative_prompt", "size", "width", "height", "seconds", "fps", "frames", "engine", "preset",
             "adapters", "steps", "guidance", "seed", "attempt", "output", "error", "queue", "eta", "recipe",
+            "credits", "charged",
             "not_before", "deadline", "created_at", "started_at", "ended_at",
         ]  # fmt: skip
 
@@ -124,6 +129,11 @@ class JobSerializer(serializers.ModelSerializer[Job]):
     @extend_schema_field(EtaSerializer(allow_null=True))
     def get_eta(self, job: Job) -> dict[str, Any] | None:
         return told_eta(self._outlook(job))
+
+    def get_charged(self, job: Job) -> int | None:
+        if self.charges is None:
+            self.charges = settlement.charged([job])
+        return self.charges.get(job.pk)
 
     def _outlook(self, job: Job) -> Outlook | None:
         if self.outlooks is None:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import count
 from statistics import fmean
 from typing import Any
 from uuid import UUID
@@ -23,7 +24,7 @@ from billing.entitlements import Entitlements
 from generation import catalog
 from generation.forecast.pace import Paces, Span
 from generation.forecast.positions import Place, place_of_newcomer, places
-from generation.forecast.rehearsal import Arrivals, Crew, Play, Queue, Rehearsal
+from generation.forecast.rehearsal import Crew, EvenArrivals, Line, Play, Rehearsal
 from generation.models import Attempt, Flow, Job, LaneClock, Pause, Worker
 from generation.workers import alive_workers
 from mutoscope.clock import database_time
@@ -272,14 +273,14 @@ class _Line:
 
     def _rehearse(self, jobs: Sequence[Job]) -> Play:
         queues = [
-            Queue(
+            Line(
                 id=flow["id"],
                 lane=flow["lane"],
                 workspace=flow["workspace_id"],
                 tag=flow["tag"],
                 weight=flow["weight"],
                 waiting=flow["waiting"],
-                work=flow["waiting_ms"] / flow["waiting"] / 1000,
+                seconds=flow["waiting_ms"] / flow["waiting"] / 1000,
                 priority=flow["priority"],
                 waited=flow["waited"],
             )
@@ -300,14 +301,21 @@ class _Line:
         )
         return rehearsal.play(CLAIMS, wanted)
 
-    def _arrivals(self) -> list[Arrivals]:
-        joining = [clock for clock in self.clocks.values() if clock.hourly_jobs and not self._pause(clock.lane)]
+    def _arrivals(self) -> list[EvenArrivals]:
+        joining = [
+            clock
+            for clock in self.clocks.values()
+            # What joins where nobody serves is never claimed, and would go on joining for ever.
+            if clock.hourly_jobs and clock.lane in self.served and not self._pause(clock.lane)
+        ]
+        numbers = count(-1, -1)
         rush = max((self._load(lane, joining) for lane in self.served), default=0.0) / RUSH
         return [
-            Arrivals(
+            EvenArrivals(
                 clock.lane,
                 every=HOUR / clock.hourly_jobs * max(1.0, rush),
-                work=clock.hourly_ms / clock.hourly_jobs / 1000,
+                seconds=clock.hourly_ms / clock.hourly_jobs / 1000,
+                numbers=numbers,
             )
             for clock in joining
         ]
@@ -318,7 +326,6 @@ class _Line:
         work = sum(
             clock.hourly_ms * self._capacity({lane, clock.lane}) / self._capacity({clock.lane})
             for clock in joining
-            if clock.lane in self.served
         )
         return work / (own * 1000 * HOUR) if own else 0.0
 

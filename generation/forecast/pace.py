@@ -24,13 +24,15 @@ FEW = 0.3
 """With one sample the range is at least ± 30 %; with n of them ± 30 % / √n."""
 SCALED = 1.25
 """A pace that was carried over from another length or size may be wrong by this factor."""
+OTHER_PRESET = 2.0
+"""So may one of another preset: some presets leave out most of many steps, or do without guidance."""
 GUESSED = 3.0
 """So may the catalog's estimate, or what was measured on another GPU."""
 
 _MEASURE = """
 INSERT INTO generation_pace
-    (model, size, frames, precision, gpu, samples, median, low, high, finish, finish_high, measured_at)
-SELECT model, size, frames, precision, gpu, count(*),
+    (model, preset, size, frames, precision, gpu, samples, median, low, high, finish, finish_high, measured_at)
+SELECT model, preset, size, frames, precision, gpu, count(*),
     percentile_cont(0.5) WITHIN GROUP (ORDER BY step),
     percentile_cont(0.1) WITHIN GROUP (ORDER BY step),
     percentile_cont(0.9) WITHIN GROUP (ORDER BY step),
@@ -38,10 +40,11 @@ SELECT model, size, frames, precision, gpu, count(*),
     percentile_cont(0.9) WITHIN GROUP (ORDER BY finish),
     statement_timestamp()
 FROM (
-    SELECT model, size, frames, precision, gpu, step, finish,
-        row_number() OVER (PARTITION BY model, size, frames, precision, gpu ORDER BY ended_at DESC) AS place
+    SELECT model, preset, size, frames, precision, gpu, step, finish,
+        row_number() OVER (
+            PARTITION BY model, preset, size, frames, precision, gpu ORDER BY ended_at DESC) AS place
     FROM (
-        SELECT job.model, job.size, job.frames, attempt.precision, attempt.gpu, attempt.ended_at,
+        SELECT job.model, job.preset, job.size, job.frames, attempt.precision, attempt.gpu, attempt.ended_at,
             extract(epoch FROM attempt.engine_ended_at - attempt.engine_started_at)::float8
                 / coalesce(job.steps, job.frames) AS step,
             extract(epoch FROM attempt.ended_at - attempt.engine_ended_at)::float8 AS finish
@@ -55,9 +58,9 @@ FROM (
     ) AS recent
 ) AS placed
 WHERE place <= %s AND step > 0
-GROUP BY model, size, frames, precision, gpu
-ORDER BY model, size, frames, precision, gpu  -- measurements that run at once lock in the same order
-ON CONFLICT (model, size, frames, precision, gpu) DO UPDATE SET
+GROUP BY model, preset, size, frames, precision, gpu
+ORDER BY model, preset, size, frames, precision, gpu  -- measurements that run at once lock in the same order
+ON CONFLICT (model, preset, size, frames, precision, gpu) DO UPDATE SET
     samples = excluded.samples, median = excluded.median, low = excluded.low, high = excluded.high,
     finish = excluded.finish, finish_high = excluded.finish_high, measured_at = excluded.measured_at
 """
@@ -104,6 +107,7 @@ class Shaped(Protocol):
     """What the pace depends on: a job, or whatever has its shape."""
 
     model: str
+    preset: str
     size: str
     width: int
     height: int
@@ -169,7 +173,8 @@ class Paces:
         return self.speed(job, gpu, precision).step * steps_of(job)
 
     def speed(self, job: Shaped, gpu: str | None = None, precision: str | None = None) -> Speed:
-        """The nearest that was measured: this length, else another, else another size; then on other GPUs.
+        """The nearest that was measured: this preset, size and length, else another length, another size, another
+        preset; then on other GPUs.
 
         Where nothing was measured it is the catalog's estimate.
         """
@@ -188,12 +193,13 @@ class Paces:
 
 def _nearest(job: Shaped, rows: Iterable[Pace]) -> Speed | None:
     """What the rows nearest to the job's shape say, carried over to it; None where no row can be."""
-    ranked: defaultdict[tuple[bool, float], list[tuple[Pace, float]]] = defaultdict(list)
+    ranked: defaultdict[tuple[bool, bool, float], list[tuple[Pace, float]]] = defaultdict(list)
     for row in rows:
         scale = _scale(job, row)
         if scale:
             frames = abs(log(row.frames / job.frames))
-            ranked[row.size != job.size, abs(log(scale)) + frames].append((row, scale))
+            kind = row.preset != job.preset, row.size != job.size, abs(log(scale)) + frames
+            ranked[kind].append((row, scale))
     if not ranked:
         return None
     distance = min(ranked)
@@ -208,10 +214,16 @@ def _nearest(job: Shaped, rows: Iterable[Pace]) -> Speed | None:
     )
     finish = sum(row.finish * row.samples for row, _ in near) / samples
     return Speed(
-        step if distance == (False, 0.0) else _widened(step, SCALED),
+        _widened(step, _doubt(*distance)),
         Span(finish, finish / 2, max(row.finish_high for row, _ in near)),
         measured=True,
     )
+
+
+def _doubt(other_preset: bool, other_size: bool, distance: float) -> float:
+    """By which factor a pace from so far away may be wrong, beyond how much it varies."""
+    scaled = SCALED if other_size or distance else 1.0
+    return scaled * (OTHER_PRESET if other_preset else 1.0)
 
 
 def _scale(job: Shaped, row: Pace) -> float:

@@ -80,7 +80,9 @@ class Pace(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["model", "size", "frames", "precision", "gpu"], name="pace_once")
+            models.UniqueConstraint(
+                fields=["model", "preset", "size", "frames", "precision", "gpu"], name="pace_once"
+            )
         ]
 
     def __str__(self) -> str:

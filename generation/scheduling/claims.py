@@ -22,7 +22,7 @@ from billing.entitlements import entitlements_of
 from generation import transitions
 from generation.models import Attempt, Flow, Job, JobEvent
 from generation.scheduling import flows, pauses, tickets
-from generation.scheduling.lanes import Lane
+from generation.scheduling.lanes import Lane, late_first
 from generation.workers import somebody_else_serves
 from mutoscope.clock import database_time
 
@@ -65,10 +65,7 @@ def in_turn(lanes: Sequence[Lane]) -> list[Lane]:
     if len(open_lanes) < 2:
         return open_lanes
     lateness = _lateness(open_lanes)
-    working = [lane for lane in open_lanes if lane in lateness]
-    late = [lane for lane in working if lateness[lane] >= 1]
-    late.sort(key=lambda lane: -lateness[lane])
-    return late + [lane for lane in working if lane not in late]
+    return late_first([lane for lane in open_lanes if lane in lateness], lateness)
 
 
 def _lateness(lanes: Iterable[Lane]) -> dict[Lane, float]:

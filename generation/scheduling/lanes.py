@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from billing.tiers import Tier
 from generation import catalog
+
+Name = TypeVar("Name", "Lane", str)
 
 
 class LaneError(Exception):
@@ -67,3 +70,14 @@ def lanes_of(model: str, names: Sequence[str]) -> list[Lane]:
             raise DoubledLane(f"a lane must be named once, but {lane} stands twice")
         lanes.append(lane)
     return lanes
+
+
+def late_first(lanes: Sequence[Name], lateness: Mapping[Name, float]) -> list[Name]:
+    """The lanes in the order in which a worker that serves them in this one is to look at them.
+
+    Lanes whose oldest job has waited past its tier's promise come first, the one that is latest in proportion to
+    its promise before the others. `lateness` is the wait as a share of the promise.
+    """
+    late = [lane for lane in lanes if lateness.get(lane, 0.0) >= 1]
+    late.sort(key=lambda lane: -lateness[lane])
+    return late + [lane for lane in lanes if lane not in late]

@@ -194,6 +194,8 @@ LOGIN_REDIRECT_URL = "dashboard:create"
 
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
+EMAIL_TIMEOUT = 10
+"""Seconds: a mail server that says nothing holds up no page, and no upkeep, for longer."""
 ADMINS = [("Operators", address) for address in env.list("OPERATOR_EMAILS", default=[])]
 """Who is told of faults that are ours: see `mutoscope.alerts`."""
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Mutoscope <noreply@localhost>")

@@ -64,7 +64,11 @@ class Command(BaseCommand):
             self.stdout.write(f"  {lot.credits:>10,}  {until}")
         line = "{:<17} {:<11} {:>10}  {}"
         self.stdout.write(line.format("at (UTC)", "entry", "credits", "of"))
-        entries = Entry.objects.filter(workspace_id=workspace.pk).annotate(credits=Sum("transfers__amount"))
+        entries = (
+            Entry.objects.filter(workspace_id=workspace.pk)
+            .annotate(credits=Sum("transfers__amount"))
+            .order_by("-id")
+        )
         for entry in entries[:SHOWN]:
             of = entry.reason or (f"job {entry.job_id}" if entry.job_id else entry.reference)
             self.stdout.write(line.format(f"{entry.at:%Y-%m-%d %H:%M}", entry.kind, entry.credits, of))

@@ -43,7 +43,7 @@ class PresetChoice:
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """The lengths that may be asked for, in seconds, and why not the model's longest, where the plan is at that."""
+    """The lengths to be had, in seconds; and what allows no more, where it is not the model's own longest."""
 
     shortest: float
     longest: float
@@ -173,7 +173,7 @@ def _glyph(size: Size) -> tuple[int, int]:
 
 
 def fitted(model: Model, plan: Entitlements, values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` with what this model or the plan does not have replaced by what they do: what the form starts from."""
+    """`values`, with what this model or the plan does not have replaced: what the form starts from."""
     frames = model.frames
     fps, tier, mode, preset = (str(values.get(name, "")) for name in ("fps", "tier", "mode", "preset"))
     preset = _preset(model, plan, preset)

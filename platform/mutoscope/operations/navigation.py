@@ -35,6 +35,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 _link("Plans", "sell", "billing_plan"),
                 _link("Subscriptions", "card_membership", "billing_subscription"),
+                _link("Overrides", "tune", "billing_planoverride"),
                 _link("Credit packs", "redeem", "billing_creditpack"),
                 _link("Payments", "payments", "billing_payment"),
                 _link("Payment events", "webhook", "billing_providerevent"),

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from billing.models import Plan
+from billing.models import Plan, PlanOverride
 from generation import attempts, control
 from generation.forecast import outlook, pace
 from generation.forecast.outlook import Outlook
@@ -214,6 +214,13 @@ def test_what_arrives_meanwhile_is_reckoned_with(mine: Workspace) -> None:
     assert 4 <= with_arrivals[3] <= 8
 
 
+def test_what_arrives_where_nobody_serves_holds_nobody_up(mine: Workspace) -> None:
+    worker(lanes=("paid",))
+    (job,) = line(mine, tier="free")
+    LaneClock.objects.create(lane="still.free", hourly_jobs=1800, hourly_ms=1800 * SECOND)
+    assert look(job).no_worker
+
+
 def test_arrivals_are_measured(mine: Workspace) -> None:
     LaneClock.objects.create(lane="still.paid")
     LaneClock.objects.create(lane="still.free", hourly_jobs=7, hourly_ms=7)
@@ -330,3 +337,22 @@ def test_it_agrees_with_the_plan_of_a_workspace_without_one(mine: Workspace) -> 
     worker()
     worker("w2")
     assert starts(*line(mine, 2)) == [0, 1.5]
+
+
+def test_it_agrees_with_what_is_agreed_with_a_workspace_alone(mine: Workspace) -> None:
+    """Of several overrides the newest holds, and the plan's own limit once it is over."""
+    Plan.objects.filter(subscriptions__workspace=mine).update(concurrent_jobs=1)
+    worker()
+    worker("w2")
+    line(mine, 2)
+    jobs = list(Job.objects.filter(workspace=mine, state="queued").order_by("id"))
+    assert starts(*jobs) == [0, 1.5]
+    ends = timezone.now() + timedelta(days=1)
+    for number in (1, 2):
+        PlanOverride.objects.create(
+            workspace=mine, limit="concurrent_jobs", value=number, reason="a launch", ends_at=ends
+        )
+    assert starts(*jobs) == [0, 0]
+    PlanOverride.objects.update(created_at=timezone.now() - timedelta(days=1))
+    PlanOverride.objects.update(ends_at=timezone.now())
+    assert starts(*jobs) == [0, 1.5]

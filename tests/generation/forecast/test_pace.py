@@ -139,6 +139,36 @@ def test_the_nearest_is_taken(studio: Workspace) -> None:
     assert pace.seconds_per_step(shape(frames=10)).step.likely == pytest.approx(1.25, rel=1e-3)
 
 
+def test_presets_do_not_blur(studio: Workspace) -> None:
+    for _ in range(50):
+        ended(studio, step=1, preset="standard")
+        ended(studio, step=0.25, preset="draft", steps=4)
+    assert pace.measure() == 2
+    assert pace.expected_ms(shape(preset="standard")) == pytest.approx(8000, rel=1e-3)
+    assert pace.expected_ms(shape(preset="draft", steps=4)) == pytest.approx(1000, rel=1e-3)
+    draft = pace.seconds_per_step(shape(preset="draft", steps=4)).step
+    assert draft.high == pytest.approx(0.25 * (1 + 0.3 / 50**0.5), rel=1e-3)
+
+
+def test_the_own_preset_at_another_length_says_more_than_another_preset(studio: Workspace) -> None:
+    ended(studio, step=1, preset="standard", frames=8)
+    ended(studio, step=0.5, preset="draft", frames=16)
+    pace.measure()
+    assert pace.seconds_per_step(shape(preset="draft")).step.likely == pytest.approx(0.25, rel=1e-3)
+
+
+def test_a_preset_without_samples_goes_by_the_steps_of_another_and_widely(studio: Workspace) -> None:
+    for _ in range(50):
+        ended(studio, step=1, preset="standard")
+    pace.measure()
+    draft = shape(preset="draft", steps=4)
+    assert pace.expected_ms(draft) == pytest.approx(4000, rel=1e-3)
+    speed = pace.seconds_per_step(draft)
+    assert speed.measured
+    assert speed.step.low <= 0.5
+    assert speed.step.high >= 2
+
+
 def test_a_size_that_has_left_the_catalog_helps_nobody(studio: Workspace) -> None:
     ended(studio, step=1, size="gone")
     pace.measure()

@@ -14,10 +14,11 @@ from django.db.models import Model
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 import mutoscope.urls  # noqa: F401  it registers the admin's models
 from assets.services import upload
-from billing.models import Plan
+from billing.models import Plan, PlanOverride
 from billing.services import subscribe
 from generation import attempts
 from generation.models import Worker
@@ -54,6 +55,10 @@ def populate(number: int) -> None:
     workspace = create_workspace(person, f"Workspace {number}")
     plan = Plan.objects.create(slug=f"plan{number}", name=f"Plan {number}", tiers=["paid"], queued_jobs=9)
     subscribe(workspace, plan)
+    PlanOverride.objects.create(
+        workspace=workspace, limit="tiers", value=["paid"], reason="tried out", made_by=person,
+        ends_at=timezone.now() + timedelta(days=number),
+    )  # fmt: skip
     create_api_key(workspace, name="CI", scopes=["jobs:read"], created_by=person)
     access = access_by_session(person, {})
     assert access is not None

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 
 from assets.models import Asset
 from billing.entitlements import entitlements_of
-from generation import catalog, retention, selectors, services
+from generation import catalog, retention, selectors, services, settlement
 from generation.forecast.outlook import outlook, outlooks
 from generation.models import Job
 from mutoscope.accounts.selectors import Access
@@ -85,6 +85,7 @@ def _facts(access: Access, job_id: UUID) -> dict[str, Any]:
         "job": found,
         "active": found.state in Job.ACTIVE,
         "expected": expectation(found, outlook(found)),
+        "charged": settlement.charged([found]).get(found.pk),
         "events": found.events.all(),
         "model_name": _names().get(found.model, found.model),
         "picture": _still_there(found.picture),
