@@ -1,4 +1,4 @@
-"""What owners are written about payments."""
+"""What owners and managers are written about payments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from django.db import transaction
 from django.template.loader import render_to_string
 
 from billing.models import Payment
-from mutoscope.accounts.models import Membership, User, Workspace
+from mutoscope.accounts.models import Workspace
+from mutoscope.accounts.selectors import managers_of
 
 BILLING_PAGE = "/billing"
 """Not asked of the pages' addresses: they would load the pages into upkeep."""
@@ -19,12 +20,11 @@ TIMEOUT = 5
 
 
 def payment_failed(workspace: Workspace, payment: Payment, grace_until: datetime) -> None:
-    """Tell the owners that a renewal could not be collected, once this transaction is committed.
+    """Tell those who manage the workspace that a renewal could not be collected, once that is committed.
 
     A mail server that refuses is logged, and undoes nothing.
     """
-    owners = User.objects.filter(memberships__workspace=workspace, memberships__role=Membership.Role.OWNER)
-    people = list(owners.values_list("email", flat=True))
+    people = [person.email for person in managers_of(workspace)]
     name = " ".join(workspace.name.split())
     context = {
         "workspace": name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from billing.models import CreditPack, Plan
@@ -18,6 +18,8 @@ class PlanCard:
     name: str
     summary: str
     price: str
+    """Empty for none that is asked by the month."""
+    terms: str
     points: list[str]
     is_current: bool
     is_on_sale: bool
@@ -34,13 +36,19 @@ class PackCard:
     validity: str
 
 
+def in_order(plans: Iterable[Plan]) -> list[Plan]:
+    """The default plan first, then by price; those by agreement last."""
+    return sorted(plans, key=lambda plan: (not plan.is_default, not plan.price_cents, plan.price_cents))
+
+
 def plan_card(plan: Plan, *, current: str, sells: bool) -> PlanCard:
     """The plan's card; `current` is the slug of the plan that the workspace is on."""
     return PlanCard(
         slug=plan.slug,
         name=plan.name,
         summary=plan.summary,
-        price=_price_of(plan),
+        price=money(plan.price_cents, plan.currency) if plan.price_cents else "",
+        terms="a month" if plan.price_cents else "No charge" if plan.is_default else "By agreement",
         points=list(_points(plan)),
         is_current=plan.slug == current,
         is_on_sale=sells and bool(plan.stripe_price),
@@ -54,7 +62,7 @@ def pack_card(pack: CreditPack) -> PackCard:
         name=pack.name,
         price=money(pack.price_cents, pack.currency),
         each=f"{money(round(pack.price_cents * 100 / pack.credits), pack.currency)} for 100",
-        validity=f"Good for {pack.valid_days:,} days" if pack.valid_days else "Never expire",
+        validity=f"Good for {pack.valid_days:,} days" if pack.valid_days else "They never expire",
     )
 
 
@@ -62,12 +70,6 @@ def money(cents: int, currency: str) -> str:
     """Such as: 19 USD, 5.50 USD."""
     amount = f"{cents // 100:,}" if cents % 100 == 0 else f"{cents / 100:,.2f}"
     return f"{amount} {currency.upper()}"
-
-
-def _price_of(plan: Plan) -> str:
-    if plan.price_cents:
-        return money(plan.price_cents, plan.currency)
-    return "Free" if plan.is_default else "By agreement"
 
 
 def _points(plan: Plan) -> Iterator[str]:

@@ -258,7 +258,7 @@ def pages(access: Access, picture: Asset) -> list[str]:
     upload(access, picture_file(400, 900, name="a-very-long-name-as-cameras-and-people-give-them-2026-final.png"))
     job = submit(access, JobRequest(model="preview", picture=picture.pk, prompt="Unendingly" * 20))
     return [
-        "/", "/?model=zoetrope", f"/?from={job.pk}", f"/jobs/{job.pk}", "/jobs", "/library", "/keys",
+        "/", "/?model=zoetrope", f"/?from={job.pk}", f"/jobs/{job.pk}", "/jobs", "/library", "/keys", "/billing",
         "/account/email/", "/account/password/change/", "/account/logout/",
     ]  # fmt: skip
 

@@ -13,15 +13,15 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from billing import ledger
 from billing.entitlements import entitlements_of
 from billing.models import Plan, Subscription
 from billing.payments import shop
 from billing.payments.base import Back
 from billing.payments.provider import provider
+from billing.renewals import available
 from mutoscope.accounts.selectors import Access
 from mutoscope.dashboard.gate import MANAGE, Visit, workspace_page
-from mutoscope.dashboard.offers import pack_card, plan_card
+from mutoscope.dashboard.offers import in_order, pack_card, plan_card
 from mutoscope.errors import NotFound
 
 
@@ -34,12 +34,11 @@ def billing(request: Visit, access: Access) -> HttpResponse:
         return redirect("dashboard:billing")
     current = entitlements_of(access.workspace.pk)
     sells = provider().sells
-    plans = Plan.objects.order_by("-is_default", "price_cents", "weight")
     context = {
         "plan": current,
         "subscription": Subscription.objects.filter(workspace=access.workspace).first(),
-        "balance": ledger.balance(access.workspace.pk),
-        "plans": [plan_card(plan, current=current.slug, sells=sells) for plan in plans],
+        "credits": available(access.workspace.pk, current),
+        "plans": [plan_card(plan, current=current.slug, sells=sells) for plan in in_order(Plan.objects.all())],
         "packs": [pack_card(pack) for pack in shop.packs_on_sale()],
         "sells": sells,
         "has_portal": sells and shop.is_customer(access.workspace),
