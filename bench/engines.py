@@ -1,13 +1,14 @@
 """What each speed switch is worth, and what it changes: `python -m bench.engines`, on a GPU of 80 GB.
 
-Full-size models with random weights go through our own engine: the real loop, checkpoints, attention, compiled
-blocks, fp8, step caches and memory plans. Prints a table a model, and keeps every row in a file of JSON lines.
+Full-size models with random weights go through our own engines: the real encoding, loop, checkpoints, attention,
+compiled blocks, fp8, step caches and memory plans. Prints a table a model, and keeps every row in a file of JSON
+lines. `bench.gpu` says what a clip takes.
 
 With random weights, distances from the faithful result bound nothing about real pictures: they show that a switch
 acts, and that those which should change nothing change no more than bf16's rounding does. Step caches find other
 differences between steps than real models have.
 
-    --models ltx-2b,ltx-13b,cogvideox-5b,wan-a14b   also: wan-a14b-720p
+    --models ltx-2b,…   of bench/random_models/engines.py; default: all but Wan at 720p
     --steps 10          steps that are measured; a clip's time is reckoned with the published number
     --seconds 540       no variant is begun that would probably end later
     --out FILE          rows as JSON lines (default: engines.jsonl)
@@ -27,7 +28,6 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -36,11 +36,11 @@ import diffusers
 import numpy as np
 import torch
 
-from bench.random_parts import SPECS, TINY, RandomEngine, Spec, picture
-from generation.engines.base import Checkpoint, EngineError, EngineRequest, EngineSetup
+from bench.device import machine, peak, reset_peak, wait_for_gpu
+from bench.random_models.engines import SPECS, TINY, Spec, random_engine
+from generation.engines.base import Checkpoint, EngineError, EngineRequest
 from generation.engines.diffusion.step_cache import COMPUTED_FIRST
 
-GIB = 2**30
 RESTART = "restart"
 """A new process with the code that `+compile` has left on the disk."""
 REPEATED = ("+compile", "cache balanced", "+fp8")
@@ -53,7 +53,8 @@ class Variant:
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    plan: str = "full"
+    plan: str = ""
+    """Empty: the one that a worker takes."""
     step_cache: str = ""
     like: str = ""
     steps: int | None = None
@@ -126,10 +127,11 @@ class Bench:
 
     def __init__(self, spec: Spec, steps: int, scratch: Path, *, tiny: bool) -> None:
         self.spec, self.steps, self.scratch, self.tiny = spec, steps, scratch, tiny
-        self.still = scratch / f"{spec.name}.png"
-        picture(spec).save(self.still)
+        self.still = spec.still(scratch / f"{spec.name}.png")
         self.cache = scratch / "compiled" / spec.name
-        self.engine: RandomEngine | None = None
+        self.engine: Any = None
+        self.latents: torch.Tensor | None = None
+        """What was decoded last."""
         self.loaded: dict[str, Any] = {}
         self.stock: tuple[float, torch.Tensor, Any] | None = None
         """Of the faithful run: seconds a clip, latents and frames."""
@@ -153,17 +155,11 @@ class Bench:
         self.close()
         reset_peak()
         began = time.perf_counter()
-        self.engine = RandomEngine(self.spec)
-        self.engine.load(
-            EngineSetup(
-                model=self.spec.name,
-                memory_plan=variant.plan,
-                precision="bf16",
-                options=variant.options,
-                cache=self.cache,
-                warm_up=replace(self.request(variant), steps=2, image=None, step_cache=""),
-            )
-        )
+        self.engine = random_engine(self.spec)
+        options = {**self.spec.catalog.get("options", {}), **variant.options}
+        warm_up = replace(self.request(variant), steps=2, image=None, step_cache="")
+        self.engine.load(self.spec.setup(variant.plan, options=options, cache=self.cache, warm_up=warm_up))
+        self.keep_latents()
         wait_for_gpu()
         loaded, load_peak = time.perf_counter(), peak()
         self.engine.warm_up()
@@ -182,22 +178,28 @@ class Bench:
         request = self.request(variant)
         reset_peak()
         run = self.once(request)
-        row: dict[str, Any] = {**run.seconds(self.spec.clip_steps), "peak_gib": peak()}
+        row: dict[str, Any] = {**run.seconds(self.spec.steps), "peak_gib": peak()}
         row |= self.compared(variant, run, row["clip_seconds"])
         if variant.name in REPEATED:
             row |= self.repeated(request)
         return row
 
     def request(self, variant: Variant) -> EngineRequest:
-        spec = self.spec
-        return EngineRequest(
-            mode=spec.mode, prompt="noise", width=spec.width, height=spec.height, frames=spec.frames, fps=spec.fps,
-            seed=7, image=self.still if spec.mode == "i2v" else None, steps=variant.steps or self.steps,
-            guidance=spec.guidance, step_cache=variant.step_cache,
-        )  # fmt: skip
+        steps = variant.steps or self.steps
+        return self.spec.request(self.still, steps=steps, step_cache=variant.step_cache)
+
+    def keep_latents(self) -> None:
+        """Have the decoder leave in `latents` what it is given."""
+        vae = self.engine.pipe.vae
+        decode = vae.decode
+
+        def decode_and_keep(latents: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+            self.latents = latents.detach().float().cpu()
+            return decode(latents, *args, **kwargs)
+
+        vae.decode = decode_and_keep
 
     def once(self, request: EngineRequest, checkpoint_at: int | None = None) -> Run:
-        assert self.engine is not None
         run = Run(checkpoint_at, self.scratch)
         self.engine.generate(request, run, run.on_step, run)
         wait_for_gpu()
@@ -206,9 +208,8 @@ class Bench:
 
     def compared(self, variant: Variant, run: Run, clip_seconds: float) -> dict[str, Any]:
         """Against the faithful run: how much faster, and how far off."""
-        assert self.engine is not None
-        assert self.engine.latents is not None
-        latents, frames = self.engine.latents, np.stack(run.frames).astype(np.float32)
+        assert self.latents is not None
+        latents, frames = self.latents, np.stack(run.frames).astype(np.float32)
         if variant is STOCK:
             self.stock = (clip_seconds, latents, frames)
         if self.stock is None or variant.steps is not None:  # fewer steps make another clip
@@ -263,38 +264,6 @@ class Bench:
         self.engine, self.loaded = None, {}
 
 
-def wait_for_gpu() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
-def reset_peak() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-
-
-def peak() -> float:
-    """GiB of the GPU's memory that were in use at once; 0 where there is no GPU."""
-    return torch.cuda.max_memory_allocated() / GIB if torch.cuda.is_available() else 0.0
-
-
-def machine() -> dict[str, Any]:
-    """What the figures are of."""
-    return {
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
-        "torch": str(torch.__version__),
-        "diffusers": diffusers.__version__,
-        **{name: version_of(name) for name in ("torchao", "fa3-fwd", "triton")},
-    }
-
-
-def version_of(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
-
-
 COLUMNS = (
     ("s/step", "step_seconds", "8.3f"),
     ("decode", "decode_seconds", "7.2f"),
@@ -339,7 +308,7 @@ def measure_all(specs: Sequence[Spec], asked: argparse.Namespace, scratch: Path)
         for number, spec in enumerate(specs):
             left = asked.seconds - (time.perf_counter() - began)
             until = time.perf_counter() + left / (len(specs) - number)
-            print(f"\n{spec.name}, {spec.width}×{spec.height}×{spec.frames}, {spec.clip_steps} steps a clip")
+            print(f"\n{spec.name}, {spec.width}×{spec.height}×{spec.frames}, {spec.steps} steps a clip")
             print(" " * 15 + " ".join(f"{title:>{len(title) + 1}}" for title, _, _ in COLUMNS))
             bench, longest = Bench(spec, asked.steps, scratch, tiny=asked.tiny), 0.0
             for variant in VARIANTS:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -72,6 +73,10 @@ class RingSink:
         )
         self._announce, self._wait_for_room, self._keep_sound = announce, wait_for_room, keep_sound
         self.written = 0
+        # New memory is slow to write: the system finds and clears each page when it is first touched, which takes
+        # ten times as long as the copying itself. Touched now, it is there before the first frame is.
+        self._touching = threading.Thread(target=self._touch, name="ring", daemon=True)
+        self._touching.start()
 
     def write(self, frame: Frame) -> None:
         expected = self._pictures.shape[1:]
@@ -91,8 +96,13 @@ class RingSink:
             )
         self._keep_sound(samples, rate)
 
+    def _touch(self) -> None:
+        """Read a byte of every page: to read one makes it, too, and spoils no frame."""
+        self._pictures.reshape(-1)[:: mmap.PAGESIZE].max()  # without Python's lock: numpy lets go of it
+
     def close(self) -> None:
         """Let go of the ring's memory; nothing can be written any more."""
+        self._touching.join()
         self._pictures = self._pictures[:0].copy()
 
 

@@ -45,7 +45,6 @@ class HunyuanVideoEngine(DiffusionEngine):
     def load_pipeline(self, setup: EngineSetup) -> Any:
         kind = pipeline_class(setup, HunyuanVideoImageToVideoPipeline, HunyuanVideoPipeline)
         pipe = load_pipeline(kind, setup, half_precision=HALF_PRECISION)
-        self._from_picture = kind is HunyuanVideoImageToVideoPipeline
         # Under every plan: the decoder's attention over whole frames needs tens of GiB.
         pipe.vae.enable_tiling()
         return pipe
@@ -84,6 +83,10 @@ class HunyuanVideoEngine(DiffusionEngine):
             "guidance_scale": request.guidance if self._embeds_guidance else 1.0,
             "true_cfg_scale": self._true_cfg_scale(request),
         }
+
+    @property
+    def _from_picture(self) -> bool:
+        return isinstance(self.pipe, HunyuanVideoImageToVideoPipeline)
 
     @property
     def _condition_type(self) -> str | None:

@@ -28,6 +28,7 @@ from generation.worker.identity import Identity
 from generation.worker.leases import UNREACHABLE, Hold, LeaseKeeper
 from generation.worker.memory import DriftWatch, growth_allowed
 from generation.worker.progress import ProgressTeller
+from generation.worker.readahead import read_ahead
 from generation.worker.report import Reporter
 from generation.worker.scratch import Scratch
 from generation.worker.setup import setup_of
@@ -87,6 +88,7 @@ class Runtime:
 
     def start(self) -> None:
         """Load and warm the engine. Raises `EngineError`."""
+        read_ahead(self.engine.setup)
         self.reporter.start()
         self._sweep()
         self.leases.start()

@@ -29,11 +29,12 @@ WEIGHTS = {
     "tiny-svd": "tests.tiny.svd:pipeline",
 }
 """Repository → the function that builds its pipeline."""
+TOKENIZERS = Path(__file__).parents[2] / "bench" / "random_models" / "tokenizers.py"
 
 
 def models_folder(var: Path) -> Path:
     """Where the tests' models lie: another folder whenever what they are built by has changed."""
-    built_by = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    built_by = [path.read_bytes() for path in (*sorted(Path(__file__).parent.glob("*.py")), TOKENIZERS)]
     versions = [version(package).encode() for package in ("diffusers", "transformers", "torch")]
     return var / "models" / hashlib.sha256(b"".join(built_by + versions)).hexdigest()[:16]
 

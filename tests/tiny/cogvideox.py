@@ -13,7 +13,8 @@ from diffusers import (
     CogVideoXTransformer3DModel,
 )
 
-from tests.tiny.parts import t5, tokenizer
+from bench.random_models.tokenizers import tokenizer
+from tests.tiny.parts import t5
 
 
 def i2v() -> Any:

@@ -12,7 +12,7 @@ from diffusers import (
     HunyuanVideoPipeline,
     HunyuanVideoTransformer3DModel,
 )
-from diffusers.pipelines.hunyuan_video import pipeline_hunyuan_video, pipeline_hunyuan_video_image2video
+from diffusers.pipelines.hunyuan_video import pipeline_hunyuan_video
 from transformers import (
     CLIPImageProcessor,
     CLIPTextConfig,
@@ -24,19 +24,17 @@ from transformers import (
     LlavaForConditionalGeneration,
 )
 
-from tests.tiny.parts import VOCABULARY, tokenizer
+from bench.random_models.tokenizers import IMAGE_TOKEN, PICTURE_TEMPLATE, llama_tokenizer, tokenizer
+from tests.tiny.parts import VOCABULARY
 
 CHANNELS = 4
-IMAGE_TOKEN = 4
-"""The first token that is not one of the tokenizer's own."""
-TEMPLATE_WORDS = ("<image>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "system", "\n\n")
 
 
 def text_to_video() -> Any:
     torch.manual_seed(0)
     return HunyuanVideoPipeline(
         text_encoder=LlamaModel(_llama()).eval(),
-        tokenizer=_llama_tokenizer(pipeline_hunyuan_video.DEFAULT_PROMPT_TEMPLATE),
+        tokenizer=llama_tokenizer(pipeline_hunyuan_video.DEFAULT_PROMPT_TEMPLATE),
         transformer=_transformer(CHANNELS, guidance_embeds=True),
         **_common(),
     )
@@ -66,7 +64,7 @@ def _from_picture(transformer: Any) -> Any:
     )
     return HunyuanVideoImageToVideoPipeline(
         text_encoder=reader.eval(),
-        tokenizer=_llama_tokenizer(pipeline_hunyuan_video_image2video.DEFAULT_PROMPT_TEMPLATE),
+        tokenizer=llama_tokenizer(PICTURE_TEMPLATE),
         transformer=transformer,
         image_processor=CLIPImageProcessor(crop_size=336, size=336),
         **_common(),
@@ -107,17 +105,3 @@ def _llama() -> Any:
         bos_token_id=3, eos_token_id=1, hidden_size=16, intermediate_size=37, num_attention_heads=4,
         num_hidden_layers=3, pad_token_id=0, vocab_size=VOCABULARY, max_position_embeddings=2048,
     )  # fmt: skip
-
-
-def _llama_tokenizer(template: dict[str, Any]) -> Any:
-    """A tokenizer for which what stands before the prompt is as many tokens as for the real one.
-
-    The template's instruction is one token, but for as many bytes at its end as are missing then.
-    """
-    before = template["template"].partition("{}")[0]
-    instruction = max(before.split("\n"), key=len).partition("<|eot_id|>")[0]
-    rest = tokenizer(bos=True, eos=False, more=(*TEMPLATE_WORDS, instruction))
-    missing = template["crop_start"] - len(rest(before).input_ids)
-    made = tokenizer(bos=True, eos=False, more=(*TEMPLATE_WORDS, instruction[:-missing]))
-    assert len(made(before).input_ids) == template["crop_start"]
-    return made

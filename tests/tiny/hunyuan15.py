@@ -24,7 +24,8 @@ from transformers import (
     T5EncoderModel,
 )
 
-from tests.tiny.parts import VOCABULARY, tokenizer
+from bench.random_models.tokenizers import tokenizer
+from tests.tiny.parts import VOCABULARY
 
 CHAT = (
     "{% for m in messages %}{{ m['role'] }}:{{ m['content'] }}\n{% endfor %}"

@@ -12,7 +12,8 @@ from diffusers import (
     LTXVideoTransformer3DModel,
 )
 
-from tests.tiny.parts import t5, tokenizer
+from bench.random_models.tokenizers import tokenizer
+from tests.tiny.parts import t5
 
 
 def pipeline() -> Any:

@@ -16,7 +16,8 @@ from diffusers.pipelines.ltx2 import LTX2TextConnectors
 from diffusers.pipelines.ltx2.vocoder import LTX2Vocoder
 from transformers import Gemma3Config, Gemma3ForConditionalGeneration, Gemma3TextConfig, SiglipVisionConfig
 
-from tests.tiny.parts import VOCABULARY, tokenizer
+from bench.random_models.tokenizers import tokenizer
+from tests.tiny.parts import VOCABULARY
 
 WIDTH = 32
 TEXT_LAYERS = 2

@@ -14,7 +14,8 @@ from diffusers import (
 )
 from transformers import UMT5Config, UMT5EncoderModel
 
-from tests.tiny.parts import t5, tokenizer
+from bench.random_models.tokenizers import tokenizer
+from tests.tiny.parts import t5
 
 
 def i2v() -> Any:

@@ -292,17 +292,23 @@ def _seen(request: EngineRequest) -> dict[str, Any]:
 
 
 def _as_bytes(frames: torch.Tensor, request: EngineRequest) -> Iterator[Any]:
-    """The frames one by one, uint8, height × width × 3. Raises `EngineError` for what is no picture."""
+    """The frames one by one, uint8, height × width × 3, each valid until the next one is asked for.
+
+    Raises `EngineError` for what is no picture.
+    """
     if len(frames) < request.frames:
         raise EngineError(
             "frames_missing", f"the pipeline was to make {request.frames} frames, but made {len(frames)}", "ours"
         )
+    held = None
     for start in range(0, request.frames, FRAMES_AT_ONCE):
         some = frames[start : min(start + FRAMES_AT_ONCE, request.frames)].float()
         if not bool(torch.isfinite(some).all()):
             raise EngineError("not_finite", "the model made values that are no numbers", "ours")
         whole = (some * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
-        yield from whole.cpu().numpy()
+        if held is None:  # the same memory for all: new memory takes longer to get than frames to copy
+            held = torch.empty_like(whole, device="cpu", pin_memory=whole.is_cuda)
+        yield from held[: len(whole)].copy_(whole).numpy()
 
 
 @contextmanager

@@ -58,6 +58,15 @@ def test_frames_pass_through_a_small_ring_in_order() -> None:
     ring.close()
 
 
+def test_the_rings_memory_is_there_before_the_first_frame() -> None:
+    ring = FrameRing.create(1280, 720, frames=8)
+    sink = RingSink(ring, lambda _: None, lambda _: None, no_sound)
+    sink.close()
+    block = 512
+    assert os.fstat(ring.descriptor).st_blocks * block >= ring.slots * ring.frame_bytes
+    ring.close()
+
+
 @pytest.mark.parametrize(
     "frame", [np.zeros((HEIGHT, WIDTH, 4), np.uint8), np.zeros((HEIGHT, WIDTH, 3), np.float32)]
 )

@@ -13,7 +13,7 @@ from diffusers import (
     WanTransformer3DModel,
 )
 
-from bench.random_parts import COGVIDEOX_TINY, LTX_TINY, WAN_TINY
+from bench.random_models.sizes import COGVIDEOX_TINY, LTX_TINY, WAN_TINY
 
 Call = tuple[Any, dict[str, Any]]
 
