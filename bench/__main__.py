@@ -21,7 +21,15 @@ def machine() -> str:
 
 def main() -> None:
     print(f"Machine: {machine()}")
-    for name in ("bench.preview", "bench.jobs", "bench.idle", "bench.streams", "bench.claims", "bench.eta"):
+    for name in (
+        "bench.preview",
+        "bench.jobs",
+        "bench.idle",
+        "bench.streams",
+        "bench.claims",
+        "bench.ledger",
+        "bench.eta",
+    ):
         print(f"\n# {name}\n", flush=True)
         subprocess.run([sys.executable, "-m", name], check=True)
 

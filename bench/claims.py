@@ -32,11 +32,11 @@ FILL = [
     """INSERT INTO generation_job (
            id, workspace_id, model, tier, lane, mode, prompt, negative_prompt, size, width, height, seconds, fps,
            frames, engine_width, engine_height, engine_frames, preset, adapters, seed, idempotency_key,
-           request_digest, deadline, work_ms, priority, queued_at, avoid, state, attempt, failures, memory_plan,
-           checkpoint, checkpoint_step, progress, error_code, error_message,
+           request_digest, credits, deadline, work_ms, priority, queued_at, avoid, state, attempt, failures,
+           memory_plan, checkpoint, checkpoint_step, progress, error_code, error_message,
            recipe, created_at)
        SELECT gen_random_uuid(), w.id, 'null', 'paid', 'null.paid', 't2v', 'a prompt of usual length', '', 'tiny',
-           64, 64, 1, 8, 8, 64, 64, 8, '', '[]', 1, '', '', now() + interval '7 days',
+           64, 64, 1, 8, 8, 64, 64, 8, '', '[]', 1, '', '', 0, now() + interval '7 days',
            500 + (random() * 60000)::int, 0, now(), '',
            'queued', 0, 0, '', '', 0, 0, '', '', '{}', now()
        FROM generate_series(1, %(jobs)s) AS round, accounts_workspace AS w""",

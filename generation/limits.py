@@ -80,8 +80,8 @@ def without_size(plan: Entitlements, width: int, height: int) -> NotInPlan | Non
     if plan.max_pixels is None or pixels <= plan.max_pixels:
         return None
     return NotInPlan(
-        f"{plan.source_of('max_pixels')} allows clips of {plan.max_pixels:,} pixels at most, but {width} × {height} "
-        f"is {pixels:,}",
+        f"{plan.source_of('max_pixels')} allows clips of {plan.max_pixels:,} pixels at most, "
+        f"but {width} × {height} is {pixels:,}",
         field="size", limit="max_pixels", allowed=plan.max_pixels, asked=pixels,
     )  # fmt: skip
 
@@ -98,7 +98,7 @@ def without_length(plan: Entitlements, seconds: float) -> NotInPlan | None:
 
 
 def seconds_since(workspace_id: UUID, begins: datetime) -> float:
-    """Seconds of video that were asked for from then on: those of jobs that failed or were cancelled do not count."""
+    """Seconds of video that were asked for from then on, but for those of jobs that failed or were cancelled."""
     jobs = Job.objects.filter(COUNTED, workspace=workspace_id, created_at__gte=begins)
     return jobs.aggregate(sum=Sum("seconds"))["sum"] or 0.0
 
@@ -143,8 +143,8 @@ def _check_library(workspace_id: UUID, plan: Entitlements) -> None:
     used = used_bytes(workspace_id)
     if used >= plan.storage_mib * MIB:
         raise LimitReached(
-            f"{plan.source_of('storage_mib')} allows {_mib(plan.storage_mib * MIB)} of files, and {_mib(used)} are "
-            "used; delete something from the library to make room for a clip",
+            f"{plan.source_of('storage_mib')} allows {_mib(plan.storage_mib * MIB)} of files, and {_mib(used)} "
+            "are used; delete something from the library to make room for a clip",
             limit="storage_mib", allowed=plan.storage_mib, used=_in_mib(used), asked=0,
         )  # fmt: skip
 

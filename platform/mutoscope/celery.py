@@ -33,7 +33,7 @@ RETENTION_ROUNDS = 6
 BOOKS_INTERVAL = 60.0
 """Seconds between looks for credits that expire or come anew: each takes a batch, so that recovery can wait."""
 CLIPS_INTERVAL = 600.0
-"""Seconds between looks for clips that plans keep no longer: they are kept by days, and a look reads all of them."""
+"""Seconds between looks for clips that plans keep no longer: they are kept by days, and a look reads them all."""
 TICK = 1.0
 """Seconds between the calls of `on_tick`."""
 

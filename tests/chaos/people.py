@@ -15,6 +15,7 @@ from django.db import Error, close_old_connections
 
 from assets.models import Asset
 from assets.services import upload
+from billing import grants
 from billing.errors import LimitReached
 from billing.models import Plan
 from billing.services import subscribe
@@ -27,6 +28,8 @@ from mutoscope.accounts.services import create_workspace
 from mutoscope.clock import database_time
 
 WORKSPACES = 12
+CREDITS = 100_000
+"""That each workspace is granted."""
 CONTEST = "contest"
 """Idempotency keys of the jobs by which fairness is measured begin with it."""
 
@@ -96,6 +99,7 @@ class People:
             workspace = create_workspace(user, f"Workspace {number}")
             plan = plans[number % 3 > 0]  # a third pays
             subscribe(workspace, plan)
+            grants.grant(workspace.pk, CREDITS, reason="more than all jobs cost")
             access = access_by_session(user, {})
             assert access is not None
             asset = upload(access, SimpleUploadedFile("still.png", picture, "image/png"))

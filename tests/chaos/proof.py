@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.files.storage import FileSystemStorage, default_storage
 
 from assets.models import Asset
+from generation import audit
 from generation.models import Attempt, Flow, Job, JobEvent
 from generation.workers import alive_workers
 from tests.chaos import clips
@@ -45,7 +46,7 @@ def every_breach(ledger: Ledger) -> list[Breach]:
     """Hold the ledger against the database and the storage."""
     told = stories()
     found = [*was_answered(told, ledger), *(b for story in told for rule in RULES for b in rule(story))]
-    found += [*clips.breaches(told), *storage(), *lanes(), *workers()]
+    found += [*clips.breaches(told), *storage(), *lanes(), *workers(), *books()]
     found += [
         Breach("wrong", f"nobody cancelled {story.told}, but it is cancelled")
         for story in told
@@ -202,6 +203,12 @@ def lanes() -> Iterator[Breach]:
             )
         if flow.throttled and not in_hand[flow.workspace_id]:
             yield Breach("orphaned", f"{whose} is held back, though none of its jobs runs")
+
+
+def books() -> Iterator[Breach]:
+    """The ledger is right, and each job has cost what the rule says, once."""
+    for sentence in audit.problems():
+        yield Breach("wrong", sentence)
 
 
 def workers() -> Iterator[Breach]:

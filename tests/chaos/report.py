@@ -7,6 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.db.models import Count, Sum
+
+from billing.models import Transfer
 from tests.chaos.fairness import Fairness
 from tests.chaos.faults import Happened
 from tests.chaos.people import Ledger
@@ -45,6 +48,7 @@ def lines(result: Result, scene: Scene) -> list[str]:
         f"jobs        {len(result.told)} from {_workspaces(result)} workspaces: {_counts(ends)}",
         f"  failed    {_counts(codes) or 'none'}",
         f"  refused   {result.ledger.refused} times by a plan's limit, and asked again",
+        f"ledger      {_ledger()}",
         f"attempts    {len(attempts)}: {_counts(Counter(a.outcome for a in attempts))}",
         f"faults      {len(result.journal)}: {_counts(Counter(fault.name for fault in result.journal))}",
         f"  starts    {', '.join(f'{post.name} {post.starts}' for post in scene.posts)}",
@@ -68,6 +72,12 @@ def lines(result: Result, scene: Scene) -> list[str]:
         *(f"{breach.kind.upper()}: {breach.sentence}" for breach in result.breaches),
         f"lost {kinds['lost']}, doubled {kinds['doubled']}, orphaned {kinds['orphaned']}, wrong {kinds['wrong']}",
     ]
+
+
+def _ledger() -> str:
+    """How many entries there are of each kind, and what they moved."""
+    moved = Transfer.objects.values_list("entry__kind").annotate(Count("entry", distinct=True), Sum("amount"))
+    return ", ".join(f"{count} {kind} ({amount} credits)" for kind, count, amount in sorted(moved.order_by()))
 
 
 def _exit(code: int) -> str:

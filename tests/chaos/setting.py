@@ -29,6 +29,8 @@ BASE = Path(__file__).resolve().parents[2]
 LEASE = 4.0
 """Seconds. Short, so that a suite sees many of them."""
 RECOVERY = 1.0
+CREDITS_PER_SECOND = 7
+"""Of the scripted engine."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def enter(var: Path, cap: int) -> None:
         "MUTOSCOPE_VAR": str(var),
         "MUTOSCOPE_MODE": "local",
         "MEDIA_ROOT": str(var / "media"),
-        "CATALOG_FOLDERS": str(BASE / "tests" / "catalog"),
+        "CATALOG_FOLDERS": str(_catalog(var)),
         "OFFERED_MODELS": "tiny-ltx",  # people do not wait for its first worker
         "MODELS_FOLDER": str(models_folder(BASE / "var" / "test")),
         "HF_HUB_OFFLINE": "1",
@@ -74,6 +76,20 @@ def enter(var: Path, cap: int) -> None:
         "STORAGE_PATIENCE_SECONDS": "8",
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _catalog(var: Path) -> Path:
+    """The tests' models, but that a second of the scripted engine costs credits."""
+    folder = var / "catalog"
+    folder.mkdir(exist_ok=True)
+    for file in (BASE / "tests" / "catalog").glob("*.toml"):
+        text = file.read_text()
+        if file.stem == "still":
+            free = "credits_per_second = 0"
+            assert free in text
+            text = text.replace(free, f"credits_per_second = {CREDITS_PER_SECOND}")
+        (folder / file.name).write_text(text)
+    return folder
 
 
 def pid_of(worker: str) -> int:

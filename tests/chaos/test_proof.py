@@ -14,6 +14,7 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from assets.models import Asset
+from billing import grants, ledger
 from generation import attempts, catalog, services
 from generation.engines.base import EngineRequest, EngineSetup
 from generation.engines.frames import FrameRing
@@ -160,6 +161,11 @@ def a_worker_at_work(job: Job) -> None:
     )  # fmt: skip
 
 
+def a_hold_left_open(job: Job) -> None:
+    grants.grant(job.workspace_id, 5, reason="test")
+    ledger.hold(job.workspace_id, job.pk, 5)
+
+
 def deserved_to_fail(job: Job) -> None:
     Job.objects.filter(pk=job.pk).update(prompt="crash")
 
@@ -186,6 +192,7 @@ def deserved_to_fail(job: Job) -> None:
         (a_wrong_sum, "wrong", "its flow says 1"),
         (a_workspace_held_back, "orphaned", "is held back"),
         (a_worker_at_work, "orphaned", "reads working"),
+        (a_hold_left_open, "wrong", "its hold of 5 credits is open"),
         (deserved_to_fail, "wrong", "though its prompt was"),
     ],
 )

@@ -92,8 +92,8 @@ def test_each_workspace_has_its_own_days_in_few_queries(
     for number in range(3):
         other = workspace_of(number)
         Asset.objects.create(
-            workspace=other, kind="video", origin="generated", name="c", media_type="video/mp4", seconds=1, width=8,
-            height=8, uploaded_type="video/mp4", size_bytes=1, sha256="0", file=f"{number}.mp4",
+            workspace=other, kind="video", origin="generated", name="c", media_type="video/mp4", seconds=1,
+            width=8, height=8, uploaded_type="video/mp4", size_bytes=1, sha256="0", file=f"{number}.mp4",
         )  # fmt: skip
     Plan.objects.filter(slug__startswith="plan-").update(retention_days=3)
     Asset.objects.exclude(pk=clip and clip.pk).update(created_at=timezone.now() - DAY)

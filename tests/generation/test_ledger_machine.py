@@ -92,7 +92,7 @@ class Purse:
 
 
 class BooksMachine(RuleBasedStateMachine):
-    """`copies` are workers' own copies of jobs, fresh and stale; `bought` and `given` are references used before."""
+    """`copies` are workers' own copies of jobs, fresh and stale; `references` are those of purchases."""
 
     jobs = Bundle("jobs")
     copies = Bundle("copies")

@@ -210,8 +210,8 @@ def test_a_full_library_takes_no_jobs_but_keeps_the_clips_under_way(access: Acce
     with pytest.raises(LimitReached) as refused:
         submit(access)
     assert refused.value.message == (
-        "the plan Studio allows 1 MiB of files, and 1 MiB are used; delete something from the library to make room "
-        "for a clip"
+        "the plan Studio allows 1 MiB of files, and 1 MiB are used; "
+        "delete something from the library to make room for a clip"
     )
     assert refused.value.retry_after is None
     attempts.succeed(job, unsaved_clip(job))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from django.db import connection
 
 from assets.models import Asset
 from billing import ledger
@@ -20,6 +21,12 @@ from tests.generation.samples import at_once
 pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 
 ASKED, ROOM = 200, 10
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hundred threads share eight connections: on a busy machine the last may wait long for one."""
+    monkeypatch.setattr(connection.pool, "timeout", 300)
 
 
 def submitted(access: Access, request: JobRequest) -> Counter[str]:

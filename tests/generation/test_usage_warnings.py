@@ -24,6 +24,7 @@ from generation import tasks, usage_warnings
 from generation.models import Job
 from mutoscope.accounts.models import Membership, User, Workspace
 from mutoscope.celery import app
+from tests.conftest import RunManage, wait_for
 from tests.generation.samples import at_once
 from tests.generation.uses import ended_job
 
@@ -166,3 +167,13 @@ def test_the_clock_asks_for_each_and_waits_for_none(workspace: Workspace, monkey
     assert mail.outbox == []
     tasks.send_warning(*asked[0])
     assert len(mail.outbox) == 1
+
+
+@pytest.mark.processes
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_upkeep_sends_what_the_clock_asked_for(workspace: Workspace, manage: RunManage) -> None:
+    ended_job(workspace, timezone.now(), seconds=50)
+    with manage("upkeep", EMAIL_URL="consolemail://"):
+        tasks.warn_of_limits()
+        wait_for(UsageWarning.objects.exists, what="the e-mail")
+    assert usage_warnings.due() == []

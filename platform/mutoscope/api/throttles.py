@@ -58,8 +58,8 @@ class WorkspaceRate(BaseThrottle):
         }
         if made > allowed:
             raise LimitReached(
-                f"{plan.source_of('requests_per_minute')} allows {allowed:,} requests a minute, and as many have been "
-                f"made; it resets at {resets_at:%H:%M} UTC, in {left} s",
+                f"{plan.source_of('requests_per_minute')} allows {allowed:,} requests a minute, and as many have "
+                f"been made; it resets at {resets_at:%H:%M} UTC, in {left} s",
                 limit="requests_per_minute", allowed=allowed, used=made - 1, resets_at=resets_at, retry_after=left,
             )  # fmt: skip
         return True

@@ -57,7 +57,8 @@ def test_one_more_is_refused_until_the_next_minute(api: APIClient, clock: type[C
         "the plan Studio allows 3 requests a minute, and as many have been made; it resets at 12:01 UTC, in 42 s"
     )
     assert {name: problem[name] for name in ("limit", "allowed", "used", "asked", "resets_at")} == {
-        "limit": "requests_per_minute", "allowed": 3, "used": 3, "asked": 1, "resets_at": "2026-11-22T12:01:00+00:00",
+        "limit": "requests_per_minute", "allowed": 3, "used": 3, "asked": 1,
+        "resets_at": "2026-11-22T12:01:00+00:00",
     }  # fmt: skip
     told = {name: refused.headers[name] for name in ("Retry-After", "RateLimit-Limit", "RateLimit-Reset")}
     assert told == {"Retry-After": "42", "RateLimit-Limit": "3", "RateLimit-Reset": "42"}

@@ -102,10 +102,10 @@ def test_a_refusal_is_at_the_form(
 
 
 @pytest.mark.parametrize(
-    ("credits", "words"),
+    ("brought", "words"),
     [(100, "3 credits of 100"), (2, "3 credits, but only 2 are left"), (1, "only 1 is left"), (None, "Free")],
 )
-def test_the_estimate_says_what_is_left(alices: Client, plan: Any, credits: int | None, words: str) -> None:
-    plan(credits_per_month=credits)
+def test_the_estimate_says_what_is_left(alices: Client, plan: Any, brought: int | None, words: str) -> None:
+    plan(credits_per_month=brought)
     html = alices.post(ESTIMATE, {"model": "zoetrope", "mode": "t2v"}).content.decode()
     assert words in html
