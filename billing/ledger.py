@@ -63,6 +63,11 @@ def balance(workspace_id: UUID) -> Balance:
     return Balance(sum(lot.credits for lot in lots), held["sum"] or 0, lots)
 
 
+def available(workspace_id: UUID) -> int:
+    """What of it the workspace may spend, alone."""
+    return _spendable(workspace_id).aggregate(sum=Sum("balance"))["sum"] or 0
+
+
 def captured(job_ids: Iterable[UUID]) -> dict[UUID, int]:
     """What was paid for each of the jobs; those that cost nothing are left out."""
     paid = Transfer.objects.filter(entry__kind=Kind.CAPTURE, entry__job_id__in=list(job_ids))

@@ -92,12 +92,8 @@ def _without_renewal(month: datetime) -> QuerySet[Workspace, UUID]:
 
 def available(workspace_id: UUID, plan: Entitlements) -> int:
     """Credits that the workspace could spend now, with those of the month that are only entered when needed."""
-    found = ledger.balance(workspace_id).available
-    if not plan.credits_per_month or _is_paid_for(workspace_id):
-        return found
-    this_month = _reference(workspace_id, plan, month_of(database_time())[0])
-    entered = Entry.objects.filter(kind=Entry.Kind.RENEWAL, reference=this_month).exists()
-    return found if entered else found + plan.credits_per_month
+    to_come = plan.credits_per_month if plan.credits_per_month and _is_to_come(workspace_id, plan) else 0
+    return ledger.available(workspace_id) + to_come
 
 
 def next_renewal(workspace_id: UUID, plan: Entitlements) -> datetime | None:
@@ -105,6 +101,14 @@ def next_renewal(workspace_id: UUID, plan: Entitlements) -> datetime | None:
     if not plan.credits_per_month or _is_paid_for(workspace_id):
         return None
     return month_of(database_time())[1]
+
+
+def _is_to_come(workspace_id: UUID, plan: Entitlements) -> bool:
+    """Whether `renew` would give something now."""
+    this_month = _reference(workspace_id, plan, month_of(database_time())[0])
+    entered = Entry.objects.filter(kind=Entry.Kind.RENEWAL, reference=this_month)
+    unpaid = Q(subscription=None) | Q(subscription__provider="")
+    return Workspace.objects.filter(unpaid, ~Exists(entered), pk=workspace_id).exists()
 
 
 def _reference(workspace_id: UUID, plan: Entitlements, month: datetime) -> str:

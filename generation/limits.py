@@ -23,6 +23,8 @@ from generation.models import Job
 QUEUE_RETRY = 10
 """Seconds after which it is worth asking again whether a waiting job has started."""
 MIB = 2**20
+COUNTED = ~Q(state__in=[Job.State.FAILED, Job.State.CANCELLED])
+"""Jobs whose seconds count. As the condition of the index `job_quota` has it: sums are read from that alone."""
 _ROUNDING = 1e-6
 """Seconds of video are added up in binary: so little over a limit is not over it."""
 
@@ -97,9 +99,7 @@ def without_length(plan: Entitlements, seconds: float) -> NotInPlan | None:
 
 def seconds_since(workspace_id: UUID, begins: datetime) -> float:
     """Seconds of video that were asked for from then on, but for those of jobs that failed or were cancelled."""
-    # As the condition of the index `job_quota` has it: the sum is read from the index alone.
-    counted = ~Q(state__in=[Job.State.FAILED, Job.State.CANCELLED])
-    jobs = Job.objects.filter(counted, workspace=workspace_id, created_at__gte=begins)
+    jobs = Job.objects.filter(COUNTED, workspace=workspace_id, created_at__gte=begins)
     return jobs.aggregate(sum=Sum("seconds"))["sum"] or 0.0
 
 

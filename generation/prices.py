@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import ceil
 
 from billing.tiers import Tier
@@ -26,6 +27,26 @@ def credits_for(
         * _more_steps(model, preset, steps)
     )
     return ceil(round(exact, 6))
+
+
+@dataclass(frozen=True, slots=True)
+class PriceTable:
+    """What goes into a price, complete: factors that the catalog leaves to pixels and steps, worked out."""
+
+    credits_per_second: int
+    sizes: dict[str, float]
+    presets: dict[str, float]
+    tiers: dict[str, float]
+
+
+def price_table(model: Model) -> PriceTable:
+    """The model's prices; factors are rounded to four digits, prices themselves are not."""
+    return PriceTable(
+        credits_per_second=model.price.credits_per_second,
+        sizes={size.name: round(size_factor(model, size.name), 4) for size in model.sizes},
+        presets={preset.name: round(preset_factor(model, preset.name), 4) for preset in model.presets},
+        tiers={tier.value: model.price.tiers.get(tier, 1.0) for tier in Tier},
+    )
 
 
 def size_factor(model: Model, name: str) -> float:

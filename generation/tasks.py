@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from celery import shared_task
 
-from generation import recovery, retention, workers
+from generation import recovery, retention, usage_warnings, workers
 from generation.forecast import pace
 from generation.worker import runtime
+from mutoscope.celery import WARNING_INTERVAL
 
 
 @shared_task(name="generation.serve", ignore_result=True)
@@ -38,6 +41,23 @@ def retain() -> None:
     retention.discard_checkpoints()
     retention.discard_unpublished_clips()
     workers.forget_workers()
+
+
+@shared_task(name="generation.warn_of_limits", ignore_result=True)
+def warn_of_limits() -> None:
+    """Have people told that limits of their plan are nearly used up.
+
+    Each e-mail is a task of its own, for the clock does not wait for mail servers. One that is still waiting when
+    the next round comes has been asked for again.
+    """
+    for workspace_id, limit in usage_warnings.due():
+        send_warning.apply_async((str(workspace_id), limit), expires=WARNING_INTERVAL, retry=False)
+
+
+@shared_task(name="generation.send_warning", ignore_result=True)
+def send_warning(workspace_id: str, limit: str) -> None:
+    """One e-mail, unless it has been sent."""
+    usage_warnings.send(UUID(workspace_id), limit)
 
 
 @shared_task(name="generation.retire_clips", ignore_result=True)

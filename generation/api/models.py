@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,6 +12,7 @@ from rest_framework.viewsets import ViewSet
 
 from generation import catalog, offers
 from generation.catalog.schema import Model
+from generation.prices import PriceTable, price_table
 from mutoscope.errors import NotFound
 
 
@@ -50,6 +51,18 @@ class SamplingSerializer(serializers.Serializer[Any]):
     negative_prompt = serializers.CharField(help_text="What is taken where a job names none.")
 
 
+class PriceSerializer(serializers.Serializer[PriceTable]):
+    """A clip costs credits_per_second × seconds × the factors of its size, preset and tier, rounded up.
+
+    More steps than the preset has cost in proportion. An estimate tells the exact price.
+    """
+
+    credits_per_second = serializers.IntegerField(help_text="Of the default size, with the standard preset.")
+    sizes = serializers.DictField(child=serializers.FloatField())
+    presets = serializers.DictField(child=serializers.FloatField(), help_text="Empty in models that have none.")
+    tiers = serializers.DictField(child=serializers.FloatField())
+
+
 class ModelSerializer(serializers.Serializer[Any]):
     """A model that jobs can name, and what may be asked of it.
 
@@ -70,6 +83,7 @@ class ModelSerializer(serializers.Serializer[Any]):
     default_seconds = serializers.FloatField(source="frames.default_seconds")
     licence = serializers.CharField(source="licence.name")
     credits_per_second = serializers.IntegerField(source="price.credits_per_second")
+    price = serializers.SerializerMethodField()
     canvas = CanvasSerializer()
     frames = FrameRuleSerializer()
     sampling = SamplingSerializer(allow_null=True, help_text="Null in models that do not denoise.")
@@ -77,6 +91,10 @@ class ModelSerializer(serializers.Serializer[Any]):
     lora = serializers.BooleanField(help_text="Whether jobs may bring adapters.")
     available = serializers.SerializerMethodField(help_text="Whether jobs for it are taken here.")
     why_not = serializers.SerializerMethodField(help_text="Empty where it is available.")
+
+    @extend_schema_field(PriceSerializer)
+    def get_price(self, model: Model) -> dict[str, Any]:
+        return dict(PriceSerializer(price_table(model)).data)
 
     def get_available(self, model: Model) -> bool:
         return not self.get_why_not(model)

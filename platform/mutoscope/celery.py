@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 UPKEEP_QUEUE = "upkeep"
 PACE_INTERVAL = 60.0
 """Seconds between measurements of how fast jobs go."""
+WARNING_INTERVAL = 300.0
+"""Seconds between looks at who has nearly used up a limit of the plan."""
 RETENTION_ROUNDS = 6
 """Rounds of recovery to one of retention."""
 BOOKS_INTERVAL = 60.0
@@ -115,8 +117,10 @@ def _configuration() -> dict[str, Any]:
         "beat_schedule": {
             "recover": {"task": "generation.recover", "schedule": every_round},
             "measure_pace": {"task": "generation.measure_pace", "schedule": PACE_INTERVAL},
+            "warn_of_limits": {"task": "generation.warn_of_limits", "schedule": WARNING_INTERVAL},
             "retain": {"task": "generation.retain", "schedule": every_round * RETENTION_ROUNDS},
             "keep_books": {"task": "billing.keep_books", "schedule": BOOKS_INTERVAL},
+            "settle_payments": {"task": "billing.settle_payments", "schedule": BOOKS_INTERVAL},
             "retire_clips": {"task": "generation.retire_clips", "schedule": CLIPS_INTERVAL},
         },
     }

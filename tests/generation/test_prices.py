@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 from pydantic import ValidationError
+from rest_framework.test import APIClient
 
 from generation import catalog
-from generation.prices import credits_for
+from generation.prices import credits_for, price_table
 from tests.generation.catalogs import like
 
 DEAR = like("zoetrope", price={"credits_per_second": 30})
@@ -56,3 +57,28 @@ def test_batches_are_cheaper() -> None:
 def test_a_price_names_only_what_there_is() -> None:
     with pytest.raises(ValidationError, match=r"price\.sizes must be of tiny.*but names huge"):
         like("zoetrope", price={"credits_per_second": 1, "sizes": {"huge": 2}})
+
+
+def test_the_table_is_what_prices_are_made_of() -> None:
+    wan = catalog.models()["wan2.2-i2v"]
+    table = price_table(wan)
+    assert set(table.sizes) == {size.name for size in wan.sizes}
+    assert set(table.presets) == {preset.name for preset in wan.presets}
+    assert (table.sizes[wan.default_size], table.presets["standard"]) == (1.0, 1.0)
+    for size, size_factor in table.sizes.items():
+        for preset, preset_factor in table.presets.items():
+            for tier, tier_factor in table.tiers.items():
+                price = credits_for(wan, size=size, seconds=5, preset=preset, tier=tier)
+                exact = table.credits_per_second * 5 * size_factor * preset_factor * tier_factor
+                assert price == pytest.approx(exact, abs=1.01)
+
+
+def test_the_api_tells_the_table(api: APIClient) -> None:
+    found = {model["slug"]: model["price"] for model in api.get("/api/v1/models").json()}
+    assert set(found) == set(catalog.models())
+    assert found["zoetrope"] == {
+        "credits_per_second": 3,
+        "sizes": {"tiny": 1.0, "square": 0.5926},
+        "presets": {"draft": 0.25, "standard": 1.0, "high": 2.0},
+        "tiers": {"paid": 1.0, "free": 1.0, "batch": 0.6},
+    }

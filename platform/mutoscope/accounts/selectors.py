@@ -76,6 +76,13 @@ def workspaces_of(user: User) -> QuerySet[Workspace]:
     return Workspace.objects.filter(memberships__user=user).order_by("name", "pk")
 
 
+def managers_of(workspace: Workspace) -> QuerySet[User]:
+    """Owners and managers of the workspace whose accounts are active."""
+    return User.objects.filter(
+        memberships__workspace=workspace, memberships__role__in=_MANAGING, is_active=True
+    ).order_by("email")
+
+
 def api_keys(workspace: Workspace) -> QuerySet[ApiKey]:
     """The workspace's keys, newest first, revoked ones included."""
     return ApiKey.objects.filter(workspace=workspace).select_related("created_by")

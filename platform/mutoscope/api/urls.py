@@ -4,9 +4,11 @@ from django.urls import path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
+from billing.payments.webhook import StripeWebhookView
 from generation.api.jobs import JobViewSet
 from generation.api.models import ModelViewSet
 from generation.api.planner import PlannerView
+from generation.api.usage import CreditsView, UsageFileView, UsageView
 from mutoscope.accounts.api import MeView, WorkspaceView
 from mutoscope.api.assets import AssetViewSet
 from mutoscope.health import LiveView, ReadyView
@@ -20,6 +22,10 @@ urlpatterns = [
     path("me", MeView.as_view(), name="me"),
     path("workspace", WorkspaceView.as_view(), name="workspace"),
     path("planner", PlannerView.as_view(), name="planner"),
+    path("billing/stripe/webhook", StripeWebhookView.as_view(), name="stripe-webhook"),
+    path("usage", UsageView.as_view(), name="usage"),
+    path("usage.csv", UsageFileView.as_view(), name="usage-file"),
+    path("credits", CreditsView.as_view(), name="credits"),
     path("health", ReadyView.as_view(), name="health"),
     path("health/live", LiveView.as_view(), name="health-live"),
     path("schema", SpectacularJSONAPIView.as_view(), name="schema"),

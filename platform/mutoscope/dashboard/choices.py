@@ -11,6 +11,7 @@ from billing.errors import NotInPlan
 from generation import adapters, catalog, limits, offers
 from generation.catalog.schema import Mode, Model, Preset, Size
 from generation.models import Adapter
+from generation.prices import price_table
 from generation.requests import STANDARD
 
 MODES = {
@@ -35,10 +36,11 @@ class SizeChoice:
 
 @dataclass(frozen=True, slots=True)
 class PresetChoice:
-    """A preset, and why the plan does not have it; empty where it does."""
+    """A preset, why the plan does not have it (empty where it does), and what it multiplies the price by."""
 
     preset: Preset
     reason: str
+    price_factor: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,11 @@ def modes(model: Model) -> dict[str, str]:
 
 def presets(model: Model, plan: Entitlements) -> list[PresetChoice]:
     """The model's presets."""
-    return [PresetChoice(preset, _reason(limits.without_preset(plan, preset.name))) for preset in model.presets]
+    factors = price_table(model).presets
+    return [
+        PresetChoice(preset, _reason(limits.without_preset(plan, preset.name)), factors[preset.name])
+        for preset in model.presets
+    ]
 
 
 def lengths(model: Model, plan: Entitlements) -> Lengths:

@@ -6,6 +6,8 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from billing.entitlements import entitlements_of
+from billing.renewals import available
 from mutoscope.accounts.models import User
 from mutoscope.accounts.selectors import Access, access_by_session, workspaces_of
 
@@ -13,7 +15,8 @@ from mutoscope.accounts.selectors import Access, access_by_session, workspaces_o
 def workspace(request: HttpRequest) -> dict[str, Any]:
     """`access`: who is asking and in which workspace (None for visitors), what they may do, and where else.
 
-    Nothing is asked of the database twice, and `workspaces` only where a page lists them.
+    Nothing is asked of the database twice; `workspaces` and `credits_left` (None where the plan is not metered)
+    only where a page shows them.
     """
     user = getattr(request, "user", None)
     if not isinstance(user, User):
@@ -26,4 +29,10 @@ def workspace(request: HttpRequest) -> dict[str, Any]:
         "may_create": access is not None and access.allows("jobs:write"),
         "may_upload": access is not None and access.allows("assets:write"),
         "workspaces": workspaces_of(user),
+        "credits_left": lambda: _credits_left(access),
     }
+
+
+def _credits_left(access: Access | None) -> int | None:
+    plan = entitlements_of(access.workspace.pk) if access else None
+    return available(access.workspace.pk, plan) if access and plan and plan.is_metered else None

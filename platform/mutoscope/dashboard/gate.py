@@ -11,7 +11,7 @@ from typing import Concatenate, ParamSpec
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
@@ -36,21 +36,21 @@ class Visit(HttpRequest):
     access: Access | None
 
 
-View = Callable[Concatenate[Visit, Access, P], HttpResponse]
+View = Callable[Concatenate[Visit, Access, P], HttpResponseBase]
 
 
-def workspace_page(*methods: str, needs: str = "") -> Callable[[View[P]], Callable[..., HttpResponse]]:
+def workspace_page(*methods: str, needs: str = "") -> Callable[[View[P]], Callable[..., HttpResponseBase]]:
     """Makes a page of a view `(request, access, …)`.
 
     It is for signed-in people, in the workspace they chose, who have the right `needs`; `methods` are GET and
     HEAD where none are named.
     """
 
-    def decorate(view: View[P]) -> Callable[..., HttpResponse]:
+    def decorate(view: View[P]) -> Callable[..., HttpResponseBase]:
         @never_cache
         @require_http_methods(methods or ("GET", "HEAD"))
         @wraps(view)
-        def gate(request: Visit, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def gate(request: Visit, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not isinstance(request.user, User):
                 return _to_sign_in(request)
             access = request.access = access_by_session(request.user, request.session)

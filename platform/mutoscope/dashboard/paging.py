@@ -1,4 +1,4 @@
-"""Long lists, newest first, a page at a time. Ids sort by creation, so an id is a place in the list."""
+"""Long lists, newest first, a page at a time. Keys sort by creation, so a key is a place in the list."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import QueryDict
 
@@ -25,16 +26,23 @@ class Page(Generic[Row]):
 
 
 def page_of(rows: QuerySet[Row], query: QueryDict) -> Page[Row]:
-    """The rows below `?before=<id>`, or the newest ones."""
+    """The rows below `?before=<key>`, or the newest ones. Raises `NotFound` for what is no key."""
     before = query.get("before")
     if before:
-        rows = rows.filter(pk__lt=as_id(before))
+        rows = rows.filter(pk__lt=_as_key(rows.model, before))
     found = list(rows[: PAGE + 1])
     if len(found) <= PAGE:
         return Page(found, "")
     onward = query.copy()
     onward["before"] = str(found[PAGE - 1].pk)
     return Page(found[:PAGE], onward.urlencode())
+
+
+def _as_key(model: type[Model], text: str) -> object:
+    try:
+        return model._meta.pk.to_python(text)
+    except ValidationError as error:
+        raise NotFound(f"{text!r} is not the id of anything") from error
 
 
 def as_id(text: str) -> UUID:

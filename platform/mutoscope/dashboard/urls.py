@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from mutoscope.dashboard.views import create, jobs, library, workspace
+from mutoscope.dashboard.views import billing, create, jobs, library, usage, workspace
 
 app_name = "dashboard"
 urlpatterns = [
@@ -16,6 +16,14 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/cancel", jobs.cancel_job, name="cancel_job"),
     path("library", library.library, name="library"),
     path("library/<uuid:asset_id>/delete", library.delete_asset, name="delete_asset"),
+    path("billing", billing.billing, name="billing"),
+    path("billing/packs/<slug:slug>/buy", billing.buy_pack, name="buy_pack"),
+    path("billing/plans/<slug:slug>/buy", billing.buy_plan, name="buy_plan"),
+    path("billing/portal", billing.portal, name="portal"),
+    path("usage", usage.usage, name="usage"),
+    path("usage.csv", usage.usage_file, name="usage_file"),
+    path("usage/entries", usage.entries, name="entries"),
+    path("usage/receipts", usage.receipts, name="receipts"),
     path("keys", workspace.keys, name="keys"),
     path("keys/create", workspace.create_key, name="create_key"),
     path("keys/<uuid:key_id>/revoke", workspace.revoke_key, name="revoke_key"),

@@ -77,7 +77,7 @@ def _price(estimate: Estimate) -> str:
     amount, left = estimate.credits, estimate.credits_available
     if not amount:
         return "Free"
-    price = f"{amount:,} credit{'' if amount == 1 else 's'}"
+    price = in_credits(amount)
     if left is None:
         return price
     return (
@@ -85,6 +85,11 @@ def _price(estimate: Estimate) -> str:
         if amount <= left
         else f"{price}, but only {left:,} {'is' if left == 1 else 'are'} left"
     )
+
+
+def in_credits(amount: int) -> str:
+    """Such as: 1 credit, 2,000 credits."""
+    return f"{amount:,} credit{'' if amount == 1 else 's'}"
 
 
 def lines(recipe: Mapping[str, Any]) -> list[tuple[str, str]]:

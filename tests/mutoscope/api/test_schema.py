@@ -41,7 +41,7 @@ def test_every_address_of_the_api_is_in_it(schema: dict[str, Any]) -> None:
     assert {
         "/api/v1/me", "/api/v1/workspace", "/api/v1/health", "/api/v1/models", "/api/v1/assets",
         "/api/v1/assets/{id}", "/api/v1/jobs", "/api/v1/jobs/{id}", "/api/v1/jobs/{id}/cancel",
-        "/api/v1/jobs/{id}/events",
+        "/api/v1/jobs/{id}/events", "/api/v1/usage", "/api/v1/usage.csv", "/api/v1/credits",
     } <= paths  # fmt: skip
     assert len(get_resolver("mutoscope.api.urls").url_patterns) >= len(paths)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from django.conf import settings
@@ -21,6 +22,7 @@ from generation.models import Job
 from generation.services import JobRequest, submit
 from mutoscope.accounts.selectors import Access
 from tests.conftest import RunManage, picture_file, wait_for
+from tests.mutoscope.dashboard.months import a_busy_month
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
@@ -256,7 +258,7 @@ def pages(access: Access, picture: Asset) -> list[str]:
     upload(access, picture_file(400, 900, name="a-very-long-name-as-cameras-and-people-give-them-2026-final.png"))
     job = submit(access, JobRequest(model="preview", picture=picture.pk, prompt="Unendingly" * 20))
     return [
-        "/", "/?model=zoetrope", f"/?from={job.pk}", f"/jobs/{job.pk}", "/jobs", "/library", "/keys",
+        "/", "/?model=zoetrope", f"/?from={job.pk}", f"/jobs/{job.pk}", "/jobs", "/library", "/keys", "/billing",
         "/account/email/", "/account/password/change/", "/account/logout/",
     ]  # fmt: skip
 
@@ -400,3 +402,28 @@ def test_a_job_cancelled_elsewhere_is_seen_here(site: str, session: str, job: Jo
         expect(elsewhere.get_by_text("It was cancelled.")).to_be_visible()
         expect(page.get_by_text("It was cancelled.")).to_be_visible()
         expect(page.locator("#announcement")).to_have_text("Cancelled")
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)])
+def test_usage_in_every_light(
+    site: str, access: Access, session: str, tmp_path: Path, theme: Literal["light", "dark"], width: int
+) -> None:
+    a_busy_month(access.workspace)
+    with _watched(viewport={"width": width, "height": 900}, color_scheme=theme) as page:
+        _sign_in(page, site, session)
+        page.goto(f"{site}/usage")
+        expect(page.locator(".credits-left")).to_have_text("15,533 credits")
+        page.get_by_role("link", name="Last 30 days").click()
+        chart = page.get_by_role("img", name="Finished video by day")
+        expect(chart).to_be_visible()
+        page.get_by_text("Figures").first.click()
+        expect(page.get_by_role("region", name="Finished video, figures")).to_be_visible()
+        page.screenshot(path=tmp_path / f"usage-{theme}-{width}.png", full_page=True)
+        _fits(page, "/usage")
+        if width > 1000:
+            for narrower in (1000, 900, 720):
+                page.set_viewport_size({"width": narrower, "height": 900})
+                _fits(page, f"/usage at {narrower} pixels")
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Every job as CSV").click()
+        assert download.value.path().read_text().startswith("id,created_at,ended_at,model")

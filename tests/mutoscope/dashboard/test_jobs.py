@@ -136,8 +136,9 @@ def test_history_pages_and_asks_the_database_no_more_for_it(
 ) -> None:
     for number in range(PAGE + 2):
         submit(access, JobRequest(model="still", picture=picture.pk, prompt=f"number {number}."))
-    # session, user, memberships, jobs, workspaces for the menu; eight for what is to be expected of them all
-    with django_assert_num_queries(13):
+    # session, user, memberships, jobs, workspaces for the menu; four for the credits in the header; eight for
+    # what is to be expected of them all
+    with django_assert_num_queries(17):
         html = alices.get(HISTORY).content.decode()
     assert html.count('class="job-row"') == PAGE
     before = html.split('hx-get="?')[1].split('"')[0]
@@ -152,7 +153,8 @@ def test_history_pages_and_asks_the_database_no_more_for_it(
 def test_a_jobs_page_asks_no_more_than_it_needs(
     alices: Client, job: Job, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    # session, user, memberships, job with picture and clip, events, workspaces for the menu; eight for what is
-    # to be expected: the time, what is in hand, paces, the place, pauses, workers, who else waits, clocks
-    with django_assert_num_queries(14):
+    # session, user, memberships, job with picture and clip, events, workspaces for the menu; four for the
+    # credits in the header; eight for what is to be expected: the time, what is in hand, paces, the place, pauses,
+    # workers, who else waits, clocks
+    with django_assert_num_queries(18):
         alices.get(_page(job))

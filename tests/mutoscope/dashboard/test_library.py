@@ -85,8 +85,8 @@ def test_it_pages_and_asks_the_database_no_more_for_it(
     first = upload(access, picture_file(name="first.png"))
     for _ in range(PAGE):
         _clip(access)
-    # session, user, memberships, assets with their jobs, workspaces for the menu
-    with django_assert_num_queries(5):
+    # session, user, memberships, assets with their jobs, workspaces for the menu; four for the credits there
+    with django_assert_num_queries(9):
         html = alices.get(LIBRARY).content.decode()
     assert first.name not in html
     more = html.split('hx-get="?')[1].split('"')[0]

@@ -25,7 +25,8 @@ VISITORS_PAGES = [
 ]  # fmt: skip
 MEMBERS_PAGES = [
     "account_logout", "account_email", "account_change_password", "account_reauthenticate", "dashboard:create",
-    "dashboard:library", "dashboard:jobs", "dashboard:keys",
+    "dashboard:library", "dashboard:jobs", "dashboard:keys", "dashboard:usage", "dashboard:entries",
+    "dashboard:receipts",
 ]  # fmt: skip
 
 

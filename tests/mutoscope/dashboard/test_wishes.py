@@ -237,7 +237,7 @@ def test_the_page_asks_the_same_however_many_models_there_are(
     alices: Client, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     def queries() -> int:
-        with django_assert_num_queries(27, exact=False) as counted:
+        with django_assert_num_queries(29, exact=False) as counted:
             alices.get(CREATE, ZOETROPE)
         return len(counted)
 
@@ -245,3 +245,10 @@ def test_the_page_asks_the_same_however_many_models_there_are(
     few = queries()
     add(monkeypatch, *(like("wan", slug=f"wan-{number}") for number in range(12)))
     assert queries() == few
+
+
+def test_presets_say_what_they_multiply_the_price_by(alices: Client) -> None:
+    html = alices.get(CREATE, {"model": "zoetrope"}).content.decode()
+    assert "0.25 × the price" in html
+    assert "2 × the price" in html
+    assert "1 × the price" not in html

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 import mutoscope.urls  # noqa: F401  it registers the admin's models
 from assets.services import upload
-from billing.models import Plan, PlanOverride
+from billing.models import Customer, Payment, Plan, PlanOverride, ProviderEvent
 from billing.services import subscribe
 from generation import attempts
 from generation.models import Worker
@@ -59,6 +59,14 @@ def populate(number: int) -> None:
         workspace=workspace, limit="tiers", value=["paid"], reason="tried out", made_by=person,
         ends_at=timezone.now() + timedelta(days=number),
     )  # fmt: skip
+    Customer.objects.create(workspace=workspace, provider="stripe", provider_id=f"cus_{number}")
+    Payment.objects.create(
+        workspace_id=workspace.pk, provider="stripe", provider_id=f"cs_{number}", kind="pack", currency="usd",
+        description="500 credits", amount_cents=600, created_at=timezone.now(),
+    )  # fmt: skip
+    ProviderEvent.objects.create(
+        provider="stripe", event_id=f"evt_{number}", kind="x", created_at=timezone.now(), payload={}
+    )
     create_api_key(workspace, name="CI", scopes=["jobs:read"], created_by=person)
     access = access_by_session(person, {})
     assert access is not None

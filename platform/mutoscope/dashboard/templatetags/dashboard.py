@@ -5,9 +5,12 @@ from __future__ import annotations
 from django import template
 
 from assets.models import Asset
+from generation.limits import number
 from generation.models import Job, JobEvent
+from mutoscope.dashboard import words
 
 register = template.Library()
+register.filter(words.in_credits)
 
 _STATES = {
     Job.State.SCHEDULED: "Waiting for its hour",
@@ -46,6 +49,24 @@ def event_words(kind: str) -> str:
 def short(number: float | None) -> str:
     """A number without trailing zeros: 4, 2.5."""
     return "" if number is None else f"{number:g}"
+
+
+@register.filter
+def amount(value: float) -> str:
+    """A number to read: 1,200, 2.5."""
+    return number(value)
+
+
+@register.filter
+def change(value: int) -> str:
+    """A number with its sign: +30, −30; a dash for none."""
+    return f"{'+' if value > 0 else '−'}{abs(value):,}" if value else "–"
+
+
+@register.filter
+def money(cents: int, currency: str) -> str:
+    """Hundredths of a currency, such as: 19.00 USD."""
+    return f"{cents / 100:,.2f} {currency.upper()}"
 
 
 @register.filter

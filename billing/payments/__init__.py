@@ -1,0 +1,1 @@
+"""Buying credits and plans, at a payment provider or by hand: `base` says what a provider does."""
