@@ -6,6 +6,7 @@ from rest_framework.routers import SimpleRouter
 
 from generation.api.jobs import JobViewSet
 from generation.api.models import ModelViewSet
+from generation.api.planner import PlannerView
 from generation.api.usage import CreditsView, UsageFileView, UsageView
 from mutoscope.accounts.api import MeView, WorkspaceView
 from mutoscope.api.assets import AssetViewSet
@@ -22,6 +23,7 @@ urlpatterns = [
     path("usage", UsageView.as_view(), name="usage"),
     path("usage.csv", UsageFileView.as_view(), name="usage-file"),
     path("credits", CreditsView.as_view(), name="credits"),
+    path("planner", PlannerView.as_view(), name="planner"),
     path("health", ReadyView.as_view(), name="health"),
     path("health/live", LiveView.as_view(), name="health-live"),
     path("schema", SpectacularJSONAPIView.as_view(), name="schema"),
