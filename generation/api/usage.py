@@ -64,7 +64,9 @@ class QuotaSerializer(serializers.Serializer[Quota]):
     resets_at = serializers.DateTimeField(allow_null=True, help_text="Null where it does not begin anew by time.")
 
 
-class PlanSerializer(serializers.Serializer[Any]):
+class WorkspacePlanSerializer(serializers.Serializer[Any]):
+    """The plan that the workspace is on."""
+
     slug = serializers.CharField()
     name = serializers.CharField()
 
@@ -72,7 +74,7 @@ class PlanSerializer(serializers.Serializer[Any]):
 class CreditsSerializer(serializers.Serializer[Any]):
     """The plan with its limits, and the credits."""
 
-    plan = PlanSerializer()
+    plan = WorkspacePlanSerializer()
     metered = serializers.BooleanField(source="plan.is_metered", help_text="Whether jobs cost credits.")
     available = serializers.IntegerField(
         help_text="To spend now. Those of this month are in it, even if no job has asked for them yet."

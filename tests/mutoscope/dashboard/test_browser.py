@@ -257,8 +257,10 @@ def pages(access: Access, picture: Asset) -> list[str]:
     """Every page, with something on it."""
     upload(access, picture_file(400, 900, name="a-very-long-name-as-cameras-and-people-give-them-2026-final.png"))
     job = submit(access, JobRequest(model="preview", picture=picture.pk, prompt="Unendingly" * 20))
+    a_busy_month(access.workspace)
     return [
-        "/", "/?model=zoetrope", f"/?from={job.pk}", f"/jobs/{job.pk}", "/jobs", "/library", "/keys", "/billing",
+        "/", "/?model=zoetrope", f"/?from={job.pk}", f"/jobs/{job.pk}", "/jobs", "/library", "/keys", "/usage",
+        "/usage?period=30-days", "/usage/entries", "/usage/receipts", "/billing",
         "/account/email/", "/account/password/change/", "/account/logout/",
     ]  # fmt: skip
 
@@ -419,11 +421,11 @@ def test_usage_in_every_light(
         page.get_by_text("Figures").first.click()
         expect(page.get_by_role("region", name="Finished video, figures")).to_be_visible()
         page.screenshot(path=tmp_path / f"usage-{theme}-{width}.png", full_page=True)
-        _fits(page, "/usage")
+        _fits(page, "usage")
         if width > 1000:
             for narrower in (1000, 900, 720):
                 page.set_viewport_size({"width": narrower, "height": 900})
-                _fits(page, f"/usage at {narrower} pixels")
+                _fits(page, f"usage, on {narrower} pixels,")
         with page.expect_download() as download:
             page.get_by_role("link", name="Every job as CSV").click()
         assert download.value.path().read_text().startswith("id,created_at,ended_at,model")
