@@ -16,6 +16,7 @@ from unfold.decorators import action, display
 from generation import adapter_admin, catalog, control, licences, workers  # noqa: F401  (the first: its page)
 from generation.cancel_admin import cancel_jobs
 from generation.catalog import territories
+from generation.cost_admin import job_cost
 from generation.models import Attempt, Job, JobEvent, LicenceAcceptance, Pause, Worker
 from generation.scheduling.lanes import UnknownLane
 from generation.selectors import LaneFacts, lane_facts
@@ -72,6 +73,7 @@ class JobAdmin(ReadOnly, ModelAdmin):
     search_fields = ["id", "prompt", "workspace__name", "error_code"]
     show_full_result_count = False
     date_hierarchy = "created_at"
+    readonly_fields = ["cost"]
     inlines = [AttemptInline, JobEventInline]
     actions = ["send_to_the_front", "back_in_line", cancel_jobs]
 
@@ -89,6 +91,10 @@ class JobAdmin(ReadOnly, ModelAdmin):
     )
     def state_label(self, job: Job) -> str:
         return job.state
+
+    @admin.display(description="cost so far")
+    def cost(self, job: Job) -> str:
+        return job_cost(job.pk)
 
     def has_boost_permission(self, request: HttpRequest) -> bool:
         """Who may change jobs at all."""

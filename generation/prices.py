@@ -43,15 +43,16 @@ def preset_factor(model: Model, name: str) -> float:
     if named is not None:
         return named
     usual = model.sampling.steps if model.sampling else None
-    steps = _steps(model, name)
+    steps = steps_of(model, name)
     return steps / usual if steps and usual else 1.0
 
 
 def _more_steps(model: Model, preset: str, steps: int | None) -> float:
-    usual = _steps(model, preset)
+    usual = steps_of(model, preset)
     return max(1.0, steps / usual) if steps and usual else 1.0
 
 
-def _steps(model: Model, name: str) -> int | None:
+def steps_of(model: Model, name: str) -> int | None:
+    """Denoising steps of a preset: its own, else the model's; None in models that do not denoise."""
     preset = model.preset(name)
     return (preset and preset.steps) or (model.sampling.steps if model.sampling else None)

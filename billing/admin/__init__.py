@@ -1,5 +1,5 @@
 """The operators' pages about money, one file a subject."""
 
-from billing.admin import ledger, plans
+from billing.admin import ledger, plans, prices
 
-__all__ = ["ledger", "plans"]
+__all__ = ["ledger", "plans", "prices"]

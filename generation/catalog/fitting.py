@@ -43,6 +43,24 @@ def plan_for(model: Model, vram_mib: int | None) -> str:
     return plans[-1]
 
 
+def plan_for_size(model: Model, size: str, vram_mib: int) -> str | None:
+    """The plan under which one size fits so much memory: the heaviest faithful one, else the heaviest.
+
+    None where it fits under none. Empty for a model that has no plans.
+    """
+    if not model.memory_plans:
+        return ""
+    room = vram_mib / 1024 - SPARE_GIB
+    fitting = [plan for plan in model.memory_plans if _fits(model, plan, size, room)]
+    return next((plan for plan in fitting if plan not in UNFAITHFUL), fitting[0] if fitting else None)
+
+
+def least_gib(model: Model, size: str) -> float:
+    """GiB that a GPU must have for a size of the model, under the lightest of its plans."""
+    needs = [need.gib for need in model.memory if need.size == size]
+    return min(needs) + SPARE_GIB if needs else 0.0
+
+
 def holds(model: Model, plan: str, vram_mib: int | None) -> bool:
     """Whether the model's default size fits so much memory under a plan; where nobody can tell, it does."""
     return vram_mib is None or not plan or _fits(model, plan, model.default_size, vram_mib / 1024 - SPARE_GIB)

@@ -59,7 +59,12 @@ class Holding:
 
     limit: int
     running: int = 0
-    held_back: list[Queue] = field(default_factory=list)
+    flows: dict[int, Queue] = field(default_factory=dict)
+
+    @property
+    def is_full(self) -> bool:
+        """Its flows are held back."""
+        return self.running >= self.limit
 
 
 class Policy:
@@ -73,7 +78,6 @@ class Policy:
         self._holdings = {workspace: Holding(limit) for workspace, limit in limits.items()}
         self._turns: defaultdict[str, list[tuple[tuple[int, float, int], int, Queue]]] = defaultdict(list)
         self._ages: defaultdict[str, list[tuple[float, int, Queue]]] = defaultdict(list)
-        self._ready: set[int] = set()
         self._count = 0
 
     def knows(self, workspace: Hashable) -> bool:
@@ -94,11 +98,9 @@ class Policy:
         self.offer(queue)
 
     def offer(self, queue: Queue) -> None:
-        """The flow takes part, if it has jobs and its workspace may run one."""
-        if queue.is_empty:
-            return
-        self._ready.add(queue.id)
-        if self._may_run(queue):
+        """The flow takes part: now if it has jobs and its workspace may run one, else when that is so."""
+        self._holdings[queue.workspace].flows[queue.id] = queue
+        if self._takes_part(queue):
             self._count += 1
             heapq.heappush(self._turns[queue.lane], (queue.turn, self._count, queue))
             heapq.heappush(self._ages[queue.lane], (queue.oldest, self._count, queue))
@@ -109,7 +111,7 @@ class Policy:
             lanes = late_first(lanes, {lane: self._lateness(lane, now) for lane in lanes})
         for lane in lanes:
             turns = self._turns[lane]
-            while turns and not (turns[0][0] == turns[0][2].turn and self._may_run(turns[0][2])):
+            while turns and not (self._takes_part(turns[0][2]) and turns[0][0] == turns[0][2].turn):
                 heapq.heappop(turns)
             if turns:
                 return turns[0][2]
@@ -117,7 +119,6 @@ class Policy:
 
     def take(self, queue: Queue) -> None:
         """The flow's next job is claimed: its turn is charged, and the lane's clock moves on."""
-        self._ready.discard(queue.id)
         if queue.priority <= 0:
             self._clocks[queue.lane] = max(self._clocks[queue.lane], queue.tag)
         queue.tag += charge(round(queue.work * 1000), queue.weight)
@@ -126,24 +127,20 @@ class Policy:
         self.offer(queue)
 
     def release(self, workspace: Hashable) -> None:
-        """A job of the workspace has ended: it may run another."""
+        """A job of the workspace has ended: where it was full, its flows come back as if from idleness."""
         holding = self._holdings[workspace]
+        was_full = holding.is_full
         holding.running -= 1
-        held_back, holding.held_back = holding.held_back, []
-        for queue in held_back:
-            self.come_in(queue)
+        if was_full and not holding.is_full:
+            for queue in holding.flows.values():
+                self.come_in(queue)
 
     def _lateness(self, lane: str, now: float) -> float:
         """How long the lane's oldest job has waited, as a share of its promise."""
         ages = self._ages[lane]
-        while ages and not (ages[0][0] == ages[0][2].oldest and self._may_run(ages[0][2])):
+        while ages and not (self._takes_part(ages[0][2]) and ages[0][0] == ages[0][2].oldest):
             heapq.heappop(ages)
         return (now - ages[0][0]) / self._promises[lane] if ages else 0.0
 
-    def _may_run(self, queue: Queue) -> bool:
-        """Whether the flow takes part; where its workspace has become full it is held back from now on."""
-        holding = self._holdings[queue.workspace]
-        if queue.id in self._ready and holding.running >= holding.limit:
-            self._ready.discard(queue.id)
-            holding.held_back.append(queue)
-        return queue.id in self._ready
+    def _takes_part(self, queue: Queue) -> bool:
+        return not queue.is_empty and not self._holdings[queue.workspace].is_full

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 from datetime import timedelta
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 import environ
@@ -54,6 +55,18 @@ def seconds(name: str, *, default: float) -> timedelta:
         return timedelta(seconds=env.float(name, default=default))
     except ValueError as error:
         raise ImproperlyConfigured(f"{name} must be a number of seconds, but is {env.str(name)!r}.") from error
+
+
+def money(name: str, *, default: str) -> Decimal:
+    """An amount of money, above 0. Raises ImproperlyConfigured for anything else."""
+    given = str(env.str(name, default=default))
+    try:
+        amount = Decimal(given)
+    except InvalidOperation:
+        amount = Decimal(0)
+    if not amount.is_finite() or amount <= 0:
+        raise ImproperlyConfigured(f"{name} must be an amount above 0, such as {default}, but is {given!r}.")
+    return amount
 
 
 def local_secret(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from mutoscope import __version__, embedded
-from mutoscope.env import BASE_DIR, PRODUCTION, VAR_DIR, env, local_secret, required, seconds, whole
+from mutoscope.env import BASE_DIR, PRODUCTION, VAR_DIR, env, local_secret, money, required, seconds, whole
 
 # --- What this installation is -------------------------------------------------------------------------------
 
@@ -300,6 +300,11 @@ CHECKPOINT_INTERVAL = seconds("CHECKPOINT_INTERVAL_SECONDS", default=20.0)
 """How often a running job is checkpointed: what a killed worker costs at most."""
 STORAGE_PATIENCE = seconds("STORAGE_PATIENCE_SECONDS", default=60.0)
 """How long a finished clip is tried to be stored again before its job is given back."""
+
+# --- Money ---------------------------------------------------------------------------------------------------
+
+CREDIT_USD = money("CREDIT_USD", default="0.01")
+"""What a credit is worth in US dollars, whether it was bought or granted: margins go by it."""
 
 # --- Logging -------------------------------------------------------------------------------------------------
 

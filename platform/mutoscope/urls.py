@@ -3,10 +3,13 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from mutoscope.operations.planner import planner
+
 admin.autodiscover()
 
 urlpatterns = [
     path("api/v1/", include("mutoscope.api.urls")),
+    path("admin/planner/", admin.site.admin_view(planner), name="admin-planner"),
     path("admin/", admin.site.urls),
     path("account/", include("allauth.account.urls")),
     path("", include("mutoscope.dashboard.urls")),

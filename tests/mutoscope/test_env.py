@@ -122,6 +122,8 @@ def test_production_signs_up_nobody_unasked_and_speaks_tls_only(tmp_path: Path) 
     [
         ("JOB_MAX_ATTEMPTS", "three", "JOB_MAX_ATTEMPTS must be a whole number, but is 'three'"),
         ("JOB_LEASE_SECONDS", "long", "JOB_LEASE_SECONDS must be a number of seconds, but is 'long'"),
+        ("CREDIT_USD", "a cent", "CREDIT_USD must be an amount above 0, such as 0.01, but is 'a cent'"),
+        ("CREDIT_USD", "-0.01", "CREDIT_USD must be an amount above 0, such as 0.01, but is '-0.01'"),
     ],
 )
 def test_numbers_are_numbers(tmp_path: Path, setting: str, value: str, rule: str) -> None:

@@ -46,5 +46,23 @@ class MayUseWorkspace(BasePermission):
         return True
 
 
+class ForOperators(BasePermission):
+    """An operator's session, or an API key that somebody made who is an operator still.
+
+    Keys belong to workspaces and have no person; who made them is all that tells an operator's from others.
+    """
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        found = access(request)
+        person = found.key.created_by if found.key else found.user
+        if person is None or not (person.is_staff and person.is_active):
+            raise Forbidden(
+                f"this is for operators: their session, or an API key that one of them made; "
+                f"{_who(found)} is neither",
+                code="operators_only",
+            )
+        return True
+
+
 def _who(access: Access) -> str:
     return f"the key {access.key.prefix}…" if access.key else f"the role {access.role}"

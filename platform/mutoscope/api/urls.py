@@ -6,6 +6,7 @@ from rest_framework.routers import SimpleRouter
 
 from generation.api.jobs import JobViewSet
 from generation.api.models import ModelViewSet
+from generation.api.planner import PlannerView
 from mutoscope.accounts.api import MeView, WorkspaceView
 from mutoscope.api.assets import AssetViewSet
 from mutoscope.health import LiveView, ReadyView
@@ -18,6 +19,7 @@ router.register("jobs", JobViewSet, basename="job")
 urlpatterns = [
     path("me", MeView.as_view(), name="me"),
     path("workspace", WorkspaceView.as_view(), name="workspace"),
+    path("planner", PlannerView.as_view(), name="planner"),
     path("health", ReadyView.as_view(), name="health"),
     path("health/live", LiveView.as_view(), name="health-live"),
     path("schema", SpectacularJSONAPIView.as_view(), name="schema"),

@@ -38,6 +38,11 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
                 _link("Overrides", "tune", "billing_planoverride"),
                 _link("Ledger", "receipt_long", "billing_entry"),
                 _link("Accounts of credits", "account_balance_wallet", "billing_account"),
+                _link("Costs", "query_stats", "generation_attempt"),
+                _link("GPUs", "developer_board", "billing_gpu"),
+                _link("GPU prices", "price_change", "billing_gpuprice"),
+                _link("Others' prices", "compare_arrows", "billing_peerprice"),
+                {"title": "Planner", "icon": "calculate", "link": reverse("admin-planner")},
             ],
         },
     ]
