@@ -45,9 +45,11 @@ ENTERED = """
     INSERT INTO billing_transfer (entry_id, source_id, target_id, amount)
     SELECT entry.id, source.id, target.id, 3 FROM entry
     JOIN billing_account AS source ON source.kind = %(source)s
-        AND coalesce(source.workspace_id, entry.workspace_id) = entry.workspace_id
+        AND coalesce(source.workspace_id::text, '') = CASE WHEN %(source)s IN ('credits', 'held')
+            THEN entry.workspace_id::text ELSE '' END
     JOIN billing_account AS target ON target.kind = %(target)s
-        AND coalesce(target.workspace_id, entry.workspace_id) = entry.workspace_id
+        AND coalesce(target.workspace_id::text, '') = CASE WHEN %(target)s IN ('credits', 'held')
+            THEN entry.workspace_id::text ELSE '' END
 """
 """An entry for each job."""
 WAYS = (("grant", "granted", "credits"), ("hold", "credits", "held"), ("capture", "held", "spent"))
