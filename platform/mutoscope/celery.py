@@ -18,6 +18,7 @@ from celery.worker import state
 from django.conf import settings
 from django.db import close_old_connections
 from kombu import Connection, Queue
+from kombu.transport import redis
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mutoscope.settings")
 
@@ -43,8 +44,27 @@ RECONNECT_INTERVAL = 3.0
 """Seconds between tries at a broker that is away."""
 
 
+class _Channel(redis.Channel):
+    """Kombu asks connections that it has let go of for the server's address, and falls over that there is none.
+
+    Told as what it is, a connection that was lost, it is made anew, and the worker lives on.
+    """
+
+    def _connparams(self, *args: Any, **options: Any) -> Any:
+        if getattr(self.connection, "client", None) is None:
+            raise ConnectionError("the connection to the broker has been closed")
+        return super()._connparams(*args, **options)  # type: ignore[misc]  # kombu's types leave it out
+
+
+class _Transport(redis.Transport):
+    Channel = _Channel
+
+
 class _Connection(Connection):
     """Celery's own pauses grow to half a minute, for which a broker that is back would still be waited for."""
+
+    def get_transport_cls(self) -> type[redis.Transport]:
+        return _Transport
 
     def ensure_connection(self, *args: Any, **options: Any) -> Any:
         return super().ensure_connection(*args, **{"interval_max": RECONNECT_INTERVAL} | options)
