@@ -9,6 +9,7 @@ from typing import Any
 
 from asgi_correlation_id import correlation_id
 from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 API_PREFIX = "/api/"
+DATABASE_AWAY = 5
+"""Seconds after which whoever met no database may come again."""
 
 
 def problem(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
@@ -59,6 +62,10 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
             headers["WWW-Authenticate"] = error.auth_header  # type: ignore[attr-defined]
         if getattr(error, "wait", None):
             headers["Retry-After"] = str(int(error.wait))  # type: ignore[attr-defined]
+    elif isinstance(error, OperationalError):
+        log.exception("the database did not answer, or too many ask it at once: the caller is told to come again")
+        body = problem(503, "unavailable", "the database does not answer just now; nothing was done, try again")
+        headers["Retry-After"] = str(DATABASE_AWAY)
     else:
         return None
     set_rollback()

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from django.db import OperationalError, connection
 from django.test import Client
 from rest_framework.test import APIClient
 
@@ -21,6 +22,18 @@ JOBS = "/api/v1/jobs"
 
 def test_malformed_json(api: APIClient) -> None:
     is_problem(api.post(JOBS, "{oops", content_type="application/json"), 400, "parse_error")
+
+
+def test_a_database_that_does_not_answer(api: APIClient) -> None:
+    def gone(execute: Any, sql: str, *arguments: Any) -> Any:
+        if "generation_job" in sql:
+            raise OperationalError("couldn't get a connection after 10.00 sec")
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(gone):
+        answer = api.get(JOBS)
+    assert "connection" not in is_problem(answer, 503, "unavailable")["detail"]
+    assert answer["Retry-After"] == "5"
 
 
 @pytest.mark.parametrize("body", ["[]", '"text"', "1", "null", "{}"])
