@@ -22,8 +22,6 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 API_PREFIX = "/api/"
-DATABASE_AWAY = 5
-"""Seconds after which whoever met no database may come again."""
 
 
 def problem(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
@@ -42,10 +40,7 @@ def problem(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler. None for faults of ours, which end as `server_error`."""
     headers: dict[str, str] = {}
-    if isinstance(error, Http404):
-        error = exceptions.NotFound()
-    elif isinstance(error, PermissionDenied):
-        error = exceptions.PermissionDenied()
+    error = _in_our_words(error)
     if isinstance(error, Refusal):
         body = problem(error.status, error.code, error.message, **error.details)
         if error.retry_after is not None:
@@ -62,14 +57,29 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
             headers["WWW-Authenticate"] = error.auth_header  # type: ignore[attr-defined]
         if getattr(error, "wait", None):
             headers["Retry-After"] = str(int(error.wait))  # type: ignore[attr-defined]
-    elif isinstance(error, OperationalError):
-        log.exception("the database did not answer, or too many ask it at once: the caller is told to come again")
-        body = problem(503, "unavailable", "the database does not answer just now; nothing was done, try again")
-        headers["Retry-After"] = str(DATABASE_AWAY)
     else:
         return None
     set_rollback()
     return Response(body, status=body["status"], headers=headers, content_type=MEDIA_TYPE)
+
+
+class Unavailable(Refusal):
+    """What the request needs is away."""
+
+    status = 503
+    code = "unavailable"
+    retry_after = 5
+
+
+def _in_our_words(error: Exception) -> Exception:
+    if isinstance(error, Http404):
+        return exceptions.NotFound()
+    if isinstance(error, PermissionDenied):
+        return exceptions.PermissionDenied()
+    if isinstance(error, OperationalError):
+        log.error("the database did not answer, or too many ask it at once", exc_info=error)
+        return Unavailable("the database does not answer just now; nothing was done, try again")
+    return error
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
