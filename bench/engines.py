@@ -39,6 +39,7 @@ import torch
 from bench.device import machine, peak, reset_peak, wait_for_gpu
 from bench.random_models.engines import SPECS, TINY, Spec, random_engine
 from generation.engines.base import Checkpoint, EngineError, EngineRequest
+from generation.engines.diffusion.memory import keep_in_one_piece
 from generation.engines.diffusion.step_cache import COMPUTED_FIRST
 
 RESTART = "restart"
@@ -334,6 +335,7 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--restart", type=Path, help="of a run that is under way: its folder")
     asked = parser.parse_args()
+    keep_in_one_piece()
     there = TINY if asked.tiny else SPECS
     names = asked.models.split(",") if asked.models else [name for name in there if not name.endswith("720p")]
     unknown = sorted(set(names) - set(there))

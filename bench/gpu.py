@@ -39,6 +39,7 @@ from bench.stopwatch import Stopwatch
 from bench.subjects import Ours, Stock, Subject
 from bench.table import print_table
 from generation.engines.base import EngineRequest
+from generation.engines.diffusion.memory import keep_in_one_piece
 
 MEASURED_STEPS = {"ltx-13b": 6, "cogvideox-5b": 5, "hunyuan-i2v": 2, "wan-a14b": 0, "wan-a14b-720p": 0}
 """Of a published clip; of other models all are. None: it is reckoned from the draft, by its forwards. Both of
@@ -216,6 +217,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--tiny", action="store_true")
     asked = parser.parse_args()
+    keep_in_one_piece()
     there = TINY if asked.tiny else SPECS
     names = asked.models.split(",") if asked.models else list(there)
     unknown = sorted(set(names) - set(there))

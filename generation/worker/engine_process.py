@@ -182,9 +182,11 @@ class EngineProcess:
         """Unload and end the process; kill it where it does not go within so many seconds."""
         if self._process is None or self._pipe is None:
             return
-        self._send("exit")
-        self._process.join(timeout)
-        self.kill()
+        try:
+            self._send("exit")
+            self._process.join(timeout)
+        finally:  # whatever breaks off the waiting: Python does not end before its child processes have
+            self.kill()
 
     def kill(self) -> None:
         """End the process at once."""

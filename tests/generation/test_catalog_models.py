@@ -112,7 +112,7 @@ H200, H100, L40S, RTX_4090, RTX_4080, RTX_3080 = 143_771, 81_559, 46_068, 24_564
 @pytest.mark.parametrize(
     ("slug", "vram_mib", "plan"),
     [
-        ("wan2.2-i2v", H200, "full"), ("wan2.2-i2v", H100, "offload"), ("wan2.2-i2v", RTX_4090, "offload"),
+        ("wan2.2-i2v", H200, "full"), ("wan2.2-i2v", H100, "lean"), ("wan2.2-i2v", RTX_4090, "offload"),
         ("ltx-video-13b", H100, "full"), ("ltx-video-13b", L40S, "offload"), ("ltx-video-2b", RTX_4090, "tiled"),
         ("svd-1.1", RTX_4080, "full"), ("svd-1.1", RTX_3080, "tiled"), ("cogvideox-5b-i2v", RTX_4090, "offload"),
         ("hunyuanvideo-i2v", H100, "full"), ("hunyuanvideo-1.5-i2v", RTX_4090, "offload"),

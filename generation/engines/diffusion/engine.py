@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -113,8 +112,7 @@ class DiffusionEngine(ABC):
 
     def load(self, setup: EngineSetup) -> None:
         """Load the weights under the setup's memory plan. Raises `EngineError`."""
-        # Before CUDA wakes up: memory that sizes of all kinds have cut into pieces can be put together again.
-        os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
+        memory.keep_in_one_piece()
         self.setup = setup
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._words = EncodedPrompts()

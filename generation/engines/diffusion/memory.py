@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -50,6 +51,11 @@ PLANS = {
     "offload": Plan(streams_blocks=True),
     "tiled": Plan(streams_blocks=True, decodes_in_tiles=True),
 }
+
+
+def keep_in_one_piece() -> None:
+    """Have the GPU's memory that sizes of all kinds cut into pieces put together again. Before CUDA wakes up."""
+    os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
 
 
 def plan_called(name: str) -> Plan:

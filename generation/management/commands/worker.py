@@ -48,7 +48,7 @@ class Command(BaseCommand):
         self, *, model: str, lanes: str, gpu: str, plan: str, spot: bool, name: str, **options: Any
     ) -> None:
         # Until the tickets' consumer is there, and has handlers of its own, nothing is in hand.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        signal.signal(signal.SIGTERM, _leave)
         worker = runtime.Runtime(_identity(model, lanes, gpu, is_spot=spot, name=name, plan=plan))
         try:
             worker.start()
@@ -60,6 +60,12 @@ class Command(BaseCommand):
             raise CommandError(f"{model} could not be loaded: {error.message}") from error
         finally:
             worker.stop()
+
+
+def _leave(*_: object) -> None:
+    """End, once: a second signal must not break off the stopping, which would leave the engine behind."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(0)
 
 
 def _identity(model: str, lanes: str, gpu: str, *, is_spot: bool, name: str, plan: str) -> identity.Identity:

@@ -8,6 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from django.core.files.storage import default_storage
 
@@ -156,6 +157,18 @@ def test_a_ticket_that_comes_while_the_worker_stops_is_put_back(access: Access, 
 def _stored_checkpoints(job: Job) -> list[str]:
     folder = Path(default_storage.path(f"checkpoints/{job.pk}"))
     return [path.name for path in folder.glob("*")]
+
+
+def test_a_worker_that_is_told_again_and_again_while_it_starts_ends_with_its_engine(manage: RunManage) -> None:
+    with manage("worker", "--model", "still") as worker:
+        wait_for(lambda: len(psutil.Process(worker.pid).children(recursive=True)) > 1, what="the engine's start")
+        children = psutil.Process(worker.pid).children(recursive=True)
+        for _ in range(40):
+            worker.terminate()
+            time.sleep(0.02)
+        ends_within(worker, 10)
+        _, alive = psutil.wait_procs(children, timeout=5)
+        assert not alive
 
 
 def test_an_idle_worker_stops_at_once(access: Access, manage: RunManage) -> None:
