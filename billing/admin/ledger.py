@@ -54,7 +54,7 @@ class EntryForm(forms.ModelForm):  # type: ignore[type-arg]  # at run time it ta
         help_text="The last day, in UTC, on which they can be spent. Empty: they never expire.",
     )
     reason = forms.CharField(
-        widget=UnfoldAdminTextInputWidget, help_text="Kept with the entry, and told to nobody."
+        widget=UnfoldAdminTextInputWidget, help_text="Kept with the entry; managers of the workspace read it, too."
     )
     # The same form sent twice is one entry.
     form_id = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)

@@ -88,7 +88,6 @@ def _points(plan: Plan) -> Iterator[str]:
     if plan.storage_mib:
         yield f"{_size(plan.storage_mib)} of storage"
     yield f"Clips are kept {plan.retention_days:,} days" if plan.retention_days else "Clips are kept for good"
-    yield "A visible mark on clips" if plan.watermark else "No mark on clips"
 
 
 def _largest(plan: Plan) -> Iterator[str]:

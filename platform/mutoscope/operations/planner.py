@@ -7,12 +7,13 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.template.response import TemplateResponse
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from billing.models import Gpu, GpuPrice, Plan
 from generation import catalog
+from generation.costs.estimates import model_called
 from generation.planner import tables
 from generation.planner.demand import PROFILES, WORKING_DAY
 from generation.planner.plan import plan
@@ -69,6 +70,14 @@ class PlannerForm(forms.Form):
     tiers = _words(initial="paid", help_text="With their shares: paid=7,free=3.")
     seed = _number(initial=1, help_text="Of the simulated arrivals.")
 
+    @classmethod
+    def of_link(cls, given: QueryDict) -> PlannerForm:
+        """The form filled in from an address: what it leaves out has its default, and a model any of its names."""
+        asked = {name: field.initial for name, field in cls.base_fields.items() if field.initial is not None}
+        asked |= given.dict()
+        named = model_called(asked.get("model", ""))
+        return cls(asked | {"model": named.slug} if named else asked)
+
     def to_question(self) -> Question:
         """The question, checked. Raises `ImpossiblePlan`."""
         return Question.in_words(**self.cleaned_data)
@@ -78,7 +87,7 @@ def planner(request: HttpRequest) -> HttpResponse:
     """The form and, once it is sent, the plan. Nothing is changed, so it is a GET and a link to share."""
     if not request.user.has_perm(PERMISSION):
         raise PermissionDenied
-    form = PlannerForm(request.GET or None)
+    form = PlannerForm.of_link(request.GET) if request.GET else PlannerForm()
     context = {**admin.site.each_context(request), "title": "Planner", "form": form}
     if form.is_bound and form.is_valid():
         try:

@@ -47,6 +47,11 @@ def test_the_plan_stands_under_the_form(operator: Client) -> None:
         assert words in told
 
 
+def test_a_link_need_not_name_everything(operator: Client) -> None:
+    response = operator.get("/admin/planner/", {"clips_per_day": 1000, "seconds": 4, "model": "LTX-Video"})
+    assert "$6.40" in response.content.decode()
+
+
 def test_what_cannot_be_planned_stands_at_its_field(operator: Client) -> None:
     response = operator.get(reverse("admin-planner"), {**ASKED, "clips_per_day": 0})
     assert response.context["form"].errors == {
