@@ -140,6 +140,7 @@ class Job(models.Model):
                 fields=["lease_expires_at"], name="job_lease", condition=Q(state__in=["running", "finishing"])
             ),
             models.Index(fields=["workspace", "-id"], name="job_history"),
+            models.Index(fields=["workspace", "ended_at"], name="job_usage", condition=Q(ended_at__isnull=False)),
             models.Index(
                 fields=["workspace", "created_at"],
                 include=["seconds"],
@@ -222,6 +223,7 @@ class Attempt(models.Model):
         ordering = ["number"]
         constraints = [models.UniqueConstraint(fields=["job", "number"], name="attempt_once")]
         indexes = [
+            models.Index(fields=["claimed_at"], name="attempt_cost"),
             models.Index(
                 fields=["ended_at"], name="attempt_pace", condition=Q(engine_ended_at__isnull=False, steps__gt=0)
             ),
