@@ -12,7 +12,7 @@ PORT ?= 8000
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu setup-dev demo up test lint types format migrations shell worker web upkeep bench chaos clean
+.PHONY: help setup setup-gpu setup-dev demo up test lint types format migrations shell worker web upkeep media bench chaos clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## ?(.*)/  make \1\t\2/' | expand -t 22
@@ -87,6 +87,9 @@ fleet: setup  ## The workers that fleet.toml wants on this host (docs/fleet.md)
 
 upkeep: setup  ## The process that puts right what crashes leave behind
 	@$(MANAGE) upkeep
+
+media: setup  ## The process that makes clips in other forms and looks into uploads
+	@$(MANAGE) media
 
 bench: setup-dev  ## Print the figures of docs/benchmarks.md for this machine
 	$(BIN)/python -m bench
