@@ -1,11 +1,11 @@
-"""System checks of the catalog: `manage.py check` names file, key, rule and value."""
+"""System checks of the catalog and of what clips are signed with: they name file or setting, rule and value."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from generation import catalog
 
@@ -38,4 +38,34 @@ def offered_models_exist(**kwargs: Any) -> list[CheckMessage]:
         )
         for slug in settings.OFFERED_MODELS
         if slug not in known
+    ]
+
+
+@register
+def clips_can_be_signed(**kwargs: Any) -> list[CheckMessage]:
+    """A certificate that an operator installed must do: clips are never left unsigned in silence."""
+    if not (settings.C2PA_CERTIFICATE or settings.C2PA_PRIVATE_KEY):
+        return []
+    # Only here: cryptography takes its time to load, and processes that sign nothing have no need of it.
+    from generation.outputs.provenance.identity import BadIdentity, signing_identity, warning_about
+
+    try:
+        warning = warning_about(signing_identity())
+    except BadIdentity as error:
+        return [Error(str(error), hint="See docs/provenance.md.", id="generation.E003")]
+    return [Warning(warning, id="generation.W001")] if warning else []
+
+
+@register(Tags.security, deploy=True)
+def clips_are_signed_in_a_name(**kwargs: Any) -> list[CheckMessage]:
+    """Without a certificate, clips say that somebody made them, but nobody can know who."""
+    if settings.C2PA_CERTIFICATE or settings.C2PA_PRIVATE_KEY:
+        return []  # looked at above
+    return [
+        Warning(
+            "C2PA_CERTIFICATE is not set: each machine signs clips with a certificate of its own making, "
+            "which nobody else trusts",
+            hint="See docs/provenance.md.",
+            id="generation.W002",
+        )
     ]
