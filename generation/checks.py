@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as Caution
 
 from generation import catalog
 
@@ -53,7 +54,7 @@ def clips_can_be_signed(**kwargs: Any) -> list[CheckMessage]:
         warning = warning_about(signing_identity())
     except BadIdentity as error:
         return [Error(str(error), hint="See docs/provenance.md.", id="generation.E003")]
-    return [Warning(warning, id="generation.W001")] if warning else []
+    return [Caution(warning, id="generation.W001")] if warning else []
 
 
 @register(Tags.security, deploy=True)
@@ -62,7 +63,7 @@ def clips_are_signed_in_a_name(**kwargs: Any) -> list[CheckMessage]:
     if settings.C2PA_CERTIFICATE or settings.C2PA_PRIVATE_KEY:
         return []  # looked at above
     return [
-        Warning(
+        Caution(
             "C2PA_CERTIFICATE is not set: each machine signs clips with a certificate of its own making, "
             "which nobody else trusts",
             hint="See docs/provenance.md.",

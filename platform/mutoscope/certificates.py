@@ -1,4 +1,4 @@
-"""Certificates of our own making, for signing clips where no operator has installed one: nobody else trusts them."""
+"""Certificates of our own making, for signing clips where no operator has installed one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+
 from mutoscope import env
 
 DEVELOPMENT = "Mutoscope development (not for publication)"
@@ -60,7 +61,7 @@ def issue(organization: str) -> bytes:
 def _name(organization: str, role: str) -> x509.Name:
     return x509.Name(
         [
-            x509.NameAttribute(NameOID.DEVELOPMENT_NAME, organization),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization),
             x509.NameAttribute(NameOID.COMMON_NAME, role),
         ]
     )

@@ -362,6 +362,7 @@ UNFOLD = {
     "SITE_SUBHEADER": "Operations",
     "SITE_URL": "/",
     "SITE_SYMBOL": "animated_images",
+    "ENVIRONMENT": "mutoscope.operations.notice.of_signing",
     "COLORS": {  # the dashboard's green, light to dark
         "primary": {
             "50": "#f0f7f3",

@@ -69,7 +69,7 @@ def warning_about(identity: Identity) -> str:
     """What an operator should know of it before clips are published; empty where all is well."""
     if identity.is_development:
         return (
-            "clips are signed with a certificate that this installation made for itself, which nobody else trusts; "
+            "clips are signed with a certificate that this machine made for itself, which nobody else trusts; "
             "set C2PA_CERTIFICATE and C2PA_PRIVATE_KEY (docs/provenance.md)"
         )
     if identity.valid_until < timezone.now() + RENEW_WITHIN:

@@ -17,7 +17,7 @@ _MADE_BY_AI = (SourceType.TRAINED.value, "compositeWithTrainedAlgorithmicMedia",
 
 
 class BrokenManifest(Exception):
-    """There is something like a manifest, or a file, that cannot be read."""
+    """What there is cannot be read: the file or its manifest is damaged, or the manifest is kept elsewhere."""
 
 
 class State(StrEnum):
