@@ -66,7 +66,9 @@ def _write(source: Path, target: Path, format_: str, claim: Claim, identity: Ide
 
 
 def _fault(error: Exception) -> EngineError:
-    if settings.C2PA_TSA_URL and "timestamp" in str(error).lower().replace(" ", ""):
+    said = str(error).lower().replace(" ", "")
+    # Signing speaks to nobody else: whatever is wrong with HTTP is wrong with the authority.
+    if settings.C2PA_TSA_URL and ("timestamp" in said or "http" in said):
         return EngineError(
             "time_stamp_failed", f"{settings.C2PA_TSA_URL} gave no time stamp for the clip: {error}", "machine"
         )

@@ -80,9 +80,7 @@ def test_a_format_that_can_hold_none_is_left_alone_and_says_so(media: Media, cla
     assert read(clip, "video/webm") is None
 
 
-@pytest.mark.parametrize(
-    ("source_type", "is_ai"), [(SourceType.TRAINED, True), (SourceType.ALGORITHMIC, False)]
-)
+@pytest.mark.parametrize(("source_type", "is_ai"), [(SourceType.TRAINED, True), (SourceType.ALGORITHMIC, False)])
 def test_it_says_whether_ai_made_it(media: Media, claim: Claim, source_type: SourceType, is_ai: bool) -> None:
     clip = media("mp4")
     sign(clip, "video/mp4", replace(claim, source_type=source_type))
@@ -221,9 +219,13 @@ def test_a_manifest_of_somebody_elses_making_is_told_without_trusting_its_shape(
     }
     info = c2pa.C2paSignerInfo(identity.algorithm.encode(), identity.chain, identity.key, None)
     target = clip.with_name("odd.jpg")
-    with c2pa.Signer.from_info(info) as signer, c2pa.Builder(odd) as builder:
-        with clip.open("rb") as source, target.open("w+b") as signed:
-            builder.sign(signer, "image/jpeg", source, signed)
+    with (
+        c2pa.Signer.from_info(info) as signer,
+        c2pa.Builder(odd) as builder,
+        clip.open("rb") as source,
+        target.open("w+b") as signed,
+    ):
+        builder.sign(signer, "image/jpeg", source, signed)
     found = read(target, "image/jpeg")
     assert found is not None
     assert (found.model, found.job_id, found.is_made_by_ai) == ("a plain word", "", False)
