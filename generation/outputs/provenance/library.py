@@ -33,7 +33,8 @@ def context(*, anchors: str = "") -> c2pa.Context:
     chosen: dict[str, Any] = {
         # Else a file could have us fetch what it names: remote manifests and certificates' states.
         "core": {"allowed_network_hosts": _hosts()},
-        "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
+        # What was signed is read back by `signing.sign`, which asks for more than the library would.
+        "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_after_sign": False},
         "trust": {"trust_anchors": anchors} if anchors else {},
         "builder": {
             "thumbnail": {"long_edge": THUMBNAIL_SIDE, "format": "jpeg"},
