@@ -66,9 +66,7 @@ class Command(BaseCommand):
             for name, value in _lines(found):
                 self.stdout.write(f"{name + ':':<16}{value}")
         if found.state == State.INVALID:
-            raise CommandError(
-                f"the manifest of {file} does not hold: the file was changed, or the signature is bad"
-            )
+            raise CommandError(f"the manifest of {file} does not hold: {'; '.join(found.problems)}")
 
     def _check(self) -> None:
         try:

@@ -28,7 +28,8 @@ class State(StrEnum):
     VALID = "valid"
     """The file is as it was signed, by somebody of whom nothing is known here."""
     INVALID = "invalid"
-    """The file or its manifest was changed after it was signed, or the signature does not hold."""
+    """The file was changed since, or the signature does not hold, or its certificate has expired without a time
+    stamp from before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,13 @@ import stat
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import c2pa
 import pytest
+from django.utils import timezone
 
 from assets.models import Asset
 from generation.engines.base import EngineError
@@ -30,7 +32,8 @@ from generation.outputs.provenance import (
 )
 from mutoscope.accounts.selectors import Access
 from mutoscope.media import is_faststart, probe
-from tests.generation.outputs.provenance.chains import install_good
+from tests.conftest import wait_for
+from tests.generation.outputs.provenance.chains import DAY, install_good
 from tests.generation.samples import submit
 
 Media = Callable[[str], Path]
@@ -175,6 +178,20 @@ def test_the_same_authoritys_other_customers_are_trusted_but_not_taken_for_us(
     found = read(clip, "video/mp4", anchors=authority.pem.decode())
     assert found is not None
     assert (found.state, found.issuer, found.is_ours) == (State.TRUSTED, "Bob Films", False)
+
+
+def test_without_a_time_stamp_it_holds_as_long_as_the_certificate(
+    media: Media, claim: Claim, settings: Any, tmp_path: Path
+) -> None:
+    install_good(settings, tmp_path, lasts=DAY + timedelta(seconds=4))
+    clip = media("jpg")
+    sign(clip, "image/jpeg", claim)
+    until = signing_identity().valid_until
+    wait_for(lambda: timezone.now() > until + timedelta(seconds=1), what="the certificate's end")
+    found = read(clip, "image/jpeg")
+    assert found is not None
+    assert found.state == State.INVALID
+    assert any("expired" in problem for problem in found.problems)
 
 
 def test_a_file_that_cannot_be_signed_stays_as_it_was(tmp_path: Path, claim: Claim) -> None:
