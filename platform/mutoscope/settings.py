@@ -298,6 +298,19 @@ TIER_DEADLINES = {
 }
 """When a job that names no deadline fails unless it has ended, counted from when it may begin."""
 
+# --- Provenance ----------------------------------------------------------------------------------------------
+
+C2PA_CERTIFICATE = env.str("C2PA_CERTIFICATE", default="")
+C2PA_PRIVATE_KEY = env.str("C2PA_PRIVATE_KEY", default="")
+"""PEM files that clips are signed with: the certificate with its chain, and its key. Without: one made here."""
+C2PA_ALGORITHM = env.str("C2PA_ALGORITHM", default="")
+C2PA_TSA_URL = env.str("C2PA_TSA_URL", default="")
+"""An authority that puts the time under signatures; without, signing asks nobody."""
+C2PA_TRAINING = env.str("C2PA_TRAINING", default="")
+"""Whether clips may be used to train models, as their manifests say it; empty says nothing."""
+if C2PA_TRAINING not in ("", "allowed", "notAllowed"):
+    raise ImproperlyConfigured(f"C2PA_TRAINING must be allowed or notAllowed, but is {C2PA_TRAINING!r}.")
+
 # --- Payments ------------------------------------------------------------------------------------------------
 
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
@@ -359,6 +372,7 @@ UNFOLD = {
     "SITE_SUBHEADER": "Operations",
     "SITE_URL": "/",
     "SITE_SYMBOL": "animated_images",
+    "ENVIRONMENT": "mutoscope.operations.notice.of_signing",
     "COLORS": {  # the dashboard's green, light to dark
         "primary": {
             "50": "#f0f7f3",
