@@ -1,4 +1,4 @@
-"""System checks of the catalog, of moderation, and of what clips are signed with: what is wrong, rule and value."""
+"""System checks of the catalog, of moderation, and of what clips are signed with: the rule and the value."""
 
 from __future__ import annotations
 
