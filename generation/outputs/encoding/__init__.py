@@ -1,6 +1,7 @@
 """Encoding: frames or clips into the formats that people use, in bounded memory."""
 
 from generation.outputs.encoding.clips import add_sound, convert, encode
+from generation.outputs.encoding.facts import check
 from generation.outputs.encoding.forms import (
     LOOPS,
     MASTER,
@@ -31,6 +32,7 @@ __all__ = [
     "Target",
     "add_sound",
     "carries_sound",
+    "check",
     "convert",
     "encode",
     "previews",
