@@ -33,8 +33,8 @@ def encode(frames: Iterable[Buffer], source: Source, targets: Sequence[Target]) 
     target meanwhile: width × height × 3 bytes a frame.
 
     Raises `EngineError`: `encode_failed` (ours) when ffmpeg fails; `frames_wrong` (ours) when they are not as
-    many, or as large, as the source says; `spool_full` (machine) when the disk is; `form_impossible` (user) for a form
-    that the clip cannot have. And whatever `frames` raises, after ffmpeg is gone.
+    many, or as large, as the source says; `spool_full` (machine) when the disk is; `form_impossible` (user) for
+    a form that the clip cannot have. And whatever `frames` raises, after ffmpeg is gone.
     """
     _check(source, targets)
     _encode(frames, source, targets, pixels=RGB, frame_bytes=source.width * source.height * 3)
