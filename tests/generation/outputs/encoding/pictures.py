@@ -53,17 +53,27 @@ def unpacked(archive: Path) -> list[Frame]:
 
 def shown(clip: Path, width: int, height: int) -> list[Frame]:
     """The frames of a clip as a player shows them."""
-    command = [ffmpeg_executable(), "-loglevel", "error", "-i", str(clip), "-map", "0:v", "-fps_mode", "passthrough"]
-    played = subprocess.run([*command, "-pix_fmt", "rgb24", "-f", "rawvideo", "-"], capture_output=True, check=True)
+    command = [
+        ffmpeg_executable(),
+        "-loglevel",
+        "error",
+        "-i",
+        str(clip),
+        "-map",
+        "0:v",
+        "-fps_mode",
+        "passthrough",
+    ]
+    played = subprocess.run(
+        [*command, "-pix_fmt", "rgb24", "-f", "rawvideo", "-"], capture_output=True, check=True
+    )
     return list(np.frombuffer(played.stdout, np.uint8).reshape(-1, height, width, 3))
 
 
 def steps(frames: list[Frame]) -> list[float]:
     """By how much each frame differs from the next, and the last one from the first: mean levels of 255."""
     after = frames[1:] + frames[:1]
-    return [
-        float(np.abs(a.astype(float) - b.astype(float)).mean()) for a, b in zip(frames, after, strict=True)
-    ]
+    return [float(np.abs(a.astype(float) - b.astype(float)).mean()) for a, b in zip(frames, after, strict=True)]
 
 
 def told(clip: Path) -> str:

@@ -175,7 +175,7 @@ def test_what_comes_of_a_form(source: Source, form: Form, wanted: tuple[int, ...
 def test_an_odd_size_loses_a_row_where_colours_are_halved(tmp_path: Path) -> None:
     odd = Source(81, 49, 24, 8)
     check(made(tmp_path / "clip.mp4", MASTER, odd), odd, MASTER, with_sound=False)
-    whole, found = list(moving(odd))[0], shown(tmp_path / "clip.mp4", 80, 48)[0]
+    whole, found = next(iter(moving(odd))), shown(tmp_path / "clip.mp4", 80, 48)[0]
     assert np.abs(whole[:48, :80].astype(int) - found).mean() < 4
 
 

@@ -1,94 +1,42 @@
-"""Encoding: what goes in comes out, in the form that every player takes, and the same bytes each time."""
+"""Sound: as long as the clip, in step with it, and only where the form has any."""
 
 from __future__ import annotations
 
-import hashlib
-import io
 import math
 import struct
 import subprocess
 import wave
-from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
-from PIL import Image
 
 from generation.engines.base import EngineError
-from generation.outputs.encode import add_sound, encode_mp4
-from mutoscope.media import ffmpeg_executable, frame_as_png, is_faststart, probe
+from generation.outputs.encoding import (
+    MASTER,
+    PROFILES,
+    Form,
+    Target,
+    add_sound,
+    carries_sound,
+    check,
+    convert,
+    encode,
+    profile_of,
+)
+from mutoscope.media import ffmpeg_executable, probe
+from tests.generation.outputs.encoding.pictures import SOURCE, made, moving
 
-WIDTH, HEIGHT, FRAMES, FPS = 96, 64, 24, 24
-RED, GREEN = (200, 30, 40), (20, 160, 60)
-
-
-def frames(count: int = FRAMES) -> Iterator[memoryview]:
-    """The left half red; the right half green and brighter from frame to frame."""
-    for index in range(count):
-        image = Image.new("RGB", (WIDTH, HEIGHT), RED)
-        image.paste((GREEN[0], GREEN[1] + index, GREEN[2]), (WIDTH // 2, 0, WIDTH, HEIGHT))
-        yield memoryview(image.tobytes())
-
-
-def encode(target: Path, source: Iterator[memoryview] | None = None) -> Path:
-    encode_mp4(source or frames(), target, width=WIDTH, height=HEIGHT, fps=FPS)
-    return target
-
-
-def test_a_clip_is_what_every_player_takes(tmp_path: Path) -> None:
-    clip = encode(tmp_path / "clip.mp4")
-    media = probe(clip, strict=True)
-    assert media.video is not None
-    assert (media.video.codec, media.video.pix_fmt) == ("h264", "yuv420p")
-    assert (media.video.width, media.video.height, media.video.frames) == (WIDTH, HEIGHT, FRAMES)
-    assert media.video.fps == pytest.approx(FPS)
-    assert media.duration == pytest.approx(FRAMES / FPS, abs=0.01)
-    assert media.audio is None
-    assert is_faststart(clip)
+RATE, TONE = 48_000, 440
+LOUDNESS = 2**14 * 2 / math.pi
+"""The mean of a tone's samples, all taken as positive."""
 
 
-def test_colours_survive_and_are_tagged(tmp_path: Path) -> None:
-    clip = encode(tmp_path / "clip.mp4")
-    picture = Image.open(io.BytesIO(frame_as_png(clip, at=0.0, max_side=WIDTH))).convert("RGB")
-    for at, wanted in (((WIDTH // 4, HEIGHT // 2), RED), ((WIDTH * 3 // 4, HEIGHT // 2), GREEN)):
-        found = picture.getpixel(at)
-        assert isinstance(found, tuple)
-        assert all(abs(a - b) <= 6 for a, b in zip(found, wanted, strict=True)), (found, wanted)
-    told = subprocess.run([ffmpeg_executable(), "-i", str(clip)], capture_output=True, text=True, check=False)
-    assert "tv, bt709" in told.stderr
-
-
-def test_the_same_frames_give_the_same_bytes(tmp_path: Path) -> None:
-    first, second = (encode(tmp_path / f"{name}.mp4").read_bytes() for name in "ab")
-    assert hashlib.sha256(first).digest() == hashlib.sha256(second).digest()
-
-
-def test_frames_that_end_in_an_error_leave_no_encoder_behind(tmp_path: Path) -> None:
-    class GoneError(Exception):
-        pass
-
-    def broken() -> Iterator[memoryview]:
-        yield from frames(3)
-        raise GoneError
-
-    with pytest.raises(GoneError):
-        encode(tmp_path / "clip.mp4", broken())
-    assert not [child for child in psutil.Process().children() if "ffmpeg" in child.name()]
-
-
-def test_an_encoder_that_fails_says_why(tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match=r"ffmpeg could not encode the clip: .*No such file") as caught:
-        encode(tmp_path / "no" / "such" / "folder" / "clip.mp4")
-    assert caught.value.blame == "ours"
-
-
-RATE, TONE = 16_000, 440
-
-
-def tone(target: Path, seconds: float) -> Path:
-    """A tone on the left and silence on the right."""
-    samples = (math.sin(2 * math.pi * TONE * index / RATE) for index in range(round(seconds * RATE)))
+def tone(target: Path, seconds: float, *, begins: float = 0.0) -> Path:
+    """Silence until it begins; then a tone on the left and silence on the right."""
+    samples = (
+        math.sin(2 * math.pi * TONE * index / RATE) if index >= begins * RATE else 0.0
+        for index in range(round(seconds * RATE))
+    )
     with wave.open(str(target), "wb") as file:
         file.setnchannels(2)
         file.setsampwidth(2)
@@ -97,71 +45,110 @@ def tone(target: Path, seconds: float) -> Path:
     return target
 
 
+def clip_with_sound(folder: Path, form: Form, seconds: float = 1.0, *, begins: float = 0.0) -> Path:
+    """The moving pictures in that form, with a tone under them."""
+    sound = tone(folder / "tone.wav", seconds, begins=begins)
+    silent, target = (folder / f"{name}.{profile_of(form).extension}" for name in ("silent", "clip"))
+    add_sound(made(silent, form), sound, target, source=SOURCE, form=form)
+    return target
+
+
 def heard(clip: Path) -> tuple[list[int], list[int]]:
     """The clip's sound as it is played: left and right."""
-    command = [ffmpeg_executable(), "-loglevel", "error", "-i", str(clip), "-map", "0:a", "-f", "s16le", "-"]
-    played = subprocess.run(command, capture_output=True, check=True).stdout
+    command = [ffmpeg_executable(), "-loglevel", "error", "-i", str(clip), "-map", "0:a", "-f", "s16le"]
+    played = subprocess.run([*command, "-ar", str(RATE), "-"], capture_output=True, check=True).stdout
     samples = struct.unpack(f"<{len(played) // 2}h", played)
     return list(samples[::2]), list(samples[1::2])
 
 
-@pytest.mark.parametrize("seconds", [0.5, 1.0, 1.5])
-def test_sound_is_as_long_as_the_clip(tmp_path: Path, seconds: float) -> None:
+def loudness(samples: list[int], begin: float, end: float) -> float:
+    """Of these seconds; 1 is the tone's own."""
+    part = [abs(sample) for sample in samples[round(begin * RATE) : round(end * RATE)]]
+    return sum(part) / len(part) / LOUDNESS
+
+
+SOUNDING = [slug for slug, profile in PROFILES.items() if profile.sound]
+
+
+@pytest.mark.parametrize("format_", SOUNDING)
+@pytest.mark.parametrize("seconds", [0.5, 1.5])
+def test_sound_is_as_long_as_the_clip(tmp_path: Path, format_: str, seconds: float) -> None:
     """Cut where it is longer, followed by silence where it is shorter."""
-    silent, target = encode(tmp_path / "silent.mp4"), tmp_path / "clip.mp4"
-    add_sound(silent, tone(tmp_path / "sound.wav", seconds), target, seconds=FRAMES / FPS)
-    media = probe(target, strict=True)
-    assert media.video is not None
-    assert media.audio is not None
-    assert (media.video.frames, media.video.codec) == (FRAMES, "h264")
-    assert (media.audio.codec, media.audio.sample_rate, media.audio.channels) == ("aac", RATE, 2)
-    assert is_faststart(target)
-    left, right = heard(target)
-    assert len(left) / RATE == pytest.approx(FRAMES / FPS, abs=1024 / RATE)
-    sounding = [abs(sample) for sample in left[2000 : round(min(seconds, 1.0) * RATE) - 2000]]
-    assert sum(sounding) / len(sounding) == pytest.approx(2**14 * 2 / math.pi, rel=0.05)
-    assert max(map(abs, right)) < 200
-    if seconds < FRAMES / FPS:
-        assert max(map(abs, left[round(seconds * RATE) + 2000 :])) < 200
+    form = Form(format_)
+    clip = clip_with_sound(tmp_path, form, seconds)
+    check(clip, SOURCE, form, with_sound=True)
+    left, right = heard(clip)
+    assert len(left) / RATE == pytest.approx(SOURCE.seconds, abs=0.03)
+    assert loudness(left, 0.1, min(seconds, 1.0) - 0.1) == pytest.approx(1, rel=0.05)
+    assert loudness(right, 0.0, 1.0) < 0.03
+    if seconds < SOURCE.seconds:
+        assert loudness(left, seconds + 0.1, 1.0) < 0.03
+
+
+def test_sound_begins_with_the_pictures(tmp_path: Path) -> None:
+    left, _ = heard(clip_with_sound(tmp_path, MASTER, begins=0.5))
+    assert loudness(left, 0.0, 0.45) < 0.05
+    assert loudness(left, 0.55, 0.95) == pytest.approx(1, rel=0.05)
 
 
 def test_sound_leaves_the_pictures_as_they_are(tmp_path: Path) -> None:
-    silent, target = encode(tmp_path / "silent.mp4"), tmp_path / "clip.mp4"
-    add_sound(silent, tone(tmp_path / "sound.wav", 1), target, seconds=FRAMES / FPS)
-    streams = [
+    clip = clip_with_sound(tmp_path, MASTER)
+    command = [ffmpeg_executable(), "-loglevel", "error"]
+    digests = [
         subprocess.run(
-            [
-                ffmpeg_executable(),
-                "-loglevel",
-                "error",
-                "-i",
-                str(clip),
-                "-map",
-                "0:v",
-                "-c",
-                "copy",
-                "-f",
-                "md5",
-                "-",
-            ],
+            [*command, "-i", str(path), "-map", "0:v", "-c", "copy", "-f", "md5", "-"],
             capture_output=True,
             check=True,
         ).stdout
-        for clip in (silent, target)
+        for path in (tmp_path / "silent.mp4", clip)
     ]
-    assert streams[0] == streams[1]
+    assert digests[0] == digests[1]
 
 
-def test_the_same_sound_gives_the_same_bytes(tmp_path: Path) -> None:
-    silent, sound = encode(tmp_path / "silent.mp4"), tone(tmp_path / "sound.wav", 1)
-    clips = [tmp_path / "a.mp4", tmp_path / "b.mp4"]
-    for clip in clips:
-        add_sound(silent, sound, clip, seconds=FRAMES / FPS)
-    assert clips[0].read_bytes() == clips[1].read_bytes()
+@pytest.mark.parametrize("format_", SOUNDING)
+def test_the_same_sound_gives_the_same_bytes(tmp_path: Path, format_: str) -> None:
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+    first, second = (clip_with_sound(folder, Form(format_)).read_bytes() for folder in folders)
+    assert first == second
+
+
+def test_a_cross_faded_loop_cross_fades_its_sound(tmp_path: Path) -> None:
+    """A tone in the second half: six frames go from the beginning, and its end fades into their silence."""
+    form = Form(loop="crossfade")
+    clip = clip_with_sound(tmp_path, form, begins=0.5)
+    check(clip, SOURCE, form, with_sound=True)
+    left, _ = heard(clip)
+    assert loudness(left, 0.0, 0.22) < 0.05
+    assert loudness(left, 0.3, 0.48) == pytest.approx(1, rel=0.1)
+    assert 0.3 < loudness(left, 0.55, 0.7) < 0.7
+    convert(clip_with_sound(tmp_path, MASTER, begins=0.5), [Target(tmp_path / "loop.mp4", form)])
+    again, _ = heard(tmp_path / "loop.mp4")
+    for begin in (0.0, 0.3, 0.55):
+        assert loudness(again, begin, begin + 0.15) == pytest.approx(loudness(left, begin, begin + 0.15), abs=0.08)
+
+
+def test_what_is_silent_stays_silent(tmp_path: Path) -> None:
+    silent = [Form(slug) for slug in PROFILES if slug not in SOUNDING] + [Form(loop="boomerang")]
+    assert not any(carries_sound(form) for form in silent)
+    (sound := tone(tmp_path / "tone.wav", 1.0)).touch()
+    for form, name in zip(silent, ("GIF", "Animated WebP", "PNG sequence", "boomerang"), strict=True):
+        with pytest.raises(EngineError, match=f"{name}.* has no sound") as caught:
+            add_sound(tmp_path / "clip", sound, tmp_path / "other", source=SOURCE, form=form)
+        assert (caught.value.code, caught.value.blame) == ("form_impossible", "user")
+    convert(clip_with_sound(tmp_path, MASTER), [Target(tmp_path / "loop.mp4", silent[-1])])
+    assert probe(tmp_path / "loop.mp4").audio is None
+
+
+def test_a_clip_without_sound_gets_none(tmp_path: Path) -> None:
+    encode(moving(), SOURCE, [Target(tmp_path / "master.mp4", MASTER)])
+    convert(tmp_path / "master.mp4", [Target(tmp_path / "clip.webm", Form("webm"))])
+    check(tmp_path / "clip.webm", SOURCE, Form("webm"), with_sound=False)
 
 
 def test_sound_that_is_none_is_told(tmp_path: Path) -> None:
     (broken := tmp_path / "sound.wav").write_text("not sound")
     with pytest.raises(EngineError, match="ffmpeg could not encode the clip") as caught:
-        add_sound(encode(tmp_path / "silent.mp4"), broken, tmp_path / "clip.mp4", seconds=1)
+        add_sound(made(tmp_path / "silent.mp4", MASTER), broken, tmp_path / "clip.mp4", source=SOURCE, form=MASTER)
     assert caught.value.blame == "ours"
