@@ -112,7 +112,7 @@ def remove(asset: Asset) -> bool:
 
 def discard_files(asset: Asset) -> None:
     """Remove the asset's files from storage, those that are there."""
-    for stored in (asset.file, asset.thumbnail):
+    for stored in (asset.file, asset.thumbnail, asset.master, asset.poster, asset.preview, asset.strip):
         if stored:
             stored.delete(save=False)
 

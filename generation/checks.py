@@ -11,6 +11,7 @@ from django.core.checks import Warning as Caution
 from generation import catalog
 from generation.safety.moderation import nudity
 from generation.safety.moderation.chosen import BUILT_IN, moderator
+from generation.outputs.encoding import hardware
 
 
 @register
@@ -88,5 +89,25 @@ def clips_are_signed_in_a_name(**kwargs: Any) -> list[CheckMessage]:
             "which nobody else trusts",
             hint="See docs/provenance.md.",
             id="generation.W002",
+        )
+    ]
+
+
+@register
+def video_encoders_exist(**kwargs: Any) -> list[CheckMessage]:
+    """The setting is one word, or kinds of hardware that are known here."""
+    named: list[str] = settings.VIDEO_ENCODERS
+    if named in ([hardware.AUTO], [hardware.SOFTWARE]):
+        return []
+    unknown = [name for name in named if name not in hardware.FAMILIES]
+    if named and not unknown:
+        return []
+    known = ", ".join(hardware.FAMILIES)
+    return [
+        Error(
+            f"VIDEO_ENCODERS must be {hardware.AUTO}, {hardware.SOFTWARE} or some of {known}, "
+            f"but is {','.join(named)!r}",
+            hint="docs/outputs.md says what each does.",
+            id="generation.E005",
         )
     ]

@@ -74,6 +74,11 @@ def without_preset(plan: Entitlements, name: str) -> NotInPlan | None:
     return _unless_named(plan, "allowed_presets", plan.allowed_presets, "preset", name)
 
 
+def without_format(plan: Entitlements, name: str) -> NotInPlan | None:
+    """Why the plan refuses clips in the format; None where it does not."""
+    return _unless_named(plan, "output_formats", plan.output_formats, "format", name)
+
+
 def without_size(plan: Entitlements, width: int, height: int) -> NotInPlan | None:
     """Why the plan refuses clips of so many pixels; None where it does not."""
     pixels = width * height
@@ -115,6 +120,7 @@ def _refusals_of_kind(job: Job, plan: Entitlements) -> Iterator[NotInPlan | None
         yield without_preset(plan, job.preset)
     yield without_size(plan, job.width, job.height)
     yield without_length(plan, job.seconds)
+    yield without_format(plan, job.format)
 
 
 def _unless_named(plan: Entitlements, limit: str, allowed: list[str], field: str, asked: str) -> NotInPlan | None:
