@@ -17,7 +17,7 @@ class AssetSerializer(serializers.ModelSerializer[Asset]):
         model = Asset
         fields = [
             "id", "kind", "origin", "name", "media_type", "uploaded_type", "size_bytes", "sha256", "width",
-            "height", "seconds", "fps", "color", "url", "thumbnail_url", "created_at",
+            "height", "seconds", "fps", "color", "is_marked", "url", "thumbnail_url", "created_at",
         ]  # fmt: skip
 
     def get_thumbnail_url(self, asset: Asset) -> str | None:

@@ -59,6 +59,21 @@ def check_upload(plan: Entitlements, used: int, asked: int) -> None:
         )  # fmt: skip
 
 
+def check_format(plan: Entitlements, name: str) -> None:
+    """Whether the plan has clips in the format. Raises `NotInPlan`."""
+    if refusal := without_format(plan, name):
+        raise refusal
+
+
+def check_unmarked(plan: Entitlements) -> None:
+    """Whether the plan has clips without the operator's visible mark. Raises `NotInPlan`."""
+    if plan.watermark:
+        raise NotInPlan(
+            f"{plan.source_of('watermark')} has clips with a visible mark, and none without",
+            limit="watermark", allowed=True, asked=False,
+        )  # fmt: skip
+
+
 def without_tier(plan: Entitlements, tier: str) -> NotInPlan | None:
     """Why the plan refuses the tier; None where it does not."""
     return _unless_named(plan, "tiers", plan.tiers, "tier", tier)
@@ -72,6 +87,11 @@ def without_model(plan: Entitlements, slug: str) -> NotInPlan | None:
 def without_preset(plan: Entitlements, name: str) -> NotInPlan | None:
     """Why the plan refuses the preset; None where it does not."""
     return _unless_named(plan, "allowed_presets", plan.allowed_presets, "preset", name)
+
+
+def without_format(plan: Entitlements, name: str) -> NotInPlan | None:
+    """Why the plan refuses clips in the format; None where it does not."""
+    return _unless_named(plan, "output_formats", plan.output_formats, "format", name)
 
 
 def without_size(plan: Entitlements, width: int, height: int) -> NotInPlan | None:
