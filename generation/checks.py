@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
 from generation import catalog
+from generation.outputs.encoding import hardware
 
 
 @register
@@ -38,4 +39,24 @@ def offered_models_exist(**kwargs: Any) -> list[CheckMessage]:
         )
         for slug in settings.OFFERED_MODELS
         if slug not in known
+    ]
+
+
+@register
+def video_encoders_exist(**kwargs: Any) -> list[CheckMessage]:
+    """The setting is one word, or kinds of hardware that are known here."""
+    named: list[str] = settings.VIDEO_ENCODERS
+    if named in ([hardware.AUTO], [hardware.SOFTWARE]):
+        return []
+    unknown = [name for name in named if name not in hardware.FAMILIES]
+    if named and not unknown:
+        return []
+    known = ", ".join(hardware.FAMILIES)
+    return [
+        Error(
+            f"VIDEO_ENCODERS must be {hardware.AUTO}, {hardware.SOFTWARE} or some of {known}, "
+            f"but is {','.join(named)!r}",
+            hint="docs/outputs.md says what each does.",
+            id="generation.E003",
+        )
     ]

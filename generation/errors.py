@@ -28,3 +28,7 @@ class ModelUnavailable(Conflict):
     """The model is in the catalog, but jobs for it are not taken here now."""
 
     code = "model_unavailable"
+
+
+class ImpossibleForm(InvalidJob):
+    """A clip cannot have the form that was asked for."""

@@ -269,6 +269,8 @@ ENGINE_SWITCHES: dict[str, str | bool] = {"compile": env.bool("ENGINE_COMPILE", 
 """Options for the engines of this machine; a model's own go over them."""
 if attention := env.str("ENGINE_ATTENTION", default=""):
     ENGINE_SWITCHES["attention"] = attention
+VIDEO_ENCODERS = env.list("VIDEO_ENCODERS", default=["auto"])
+"""Who encodes clips: `auto`, `software`, or kinds of hardware in the order in which they are tried."""
 JOB_LEASE = seconds("JOB_LEASE_SECONDS", default=30.0)
 """A worker that does not renew its lease for this long has lost the job."""
 JOB_MAX_ATTEMPTS = whole("JOB_MAX_ATTEMPTS", default=3)
