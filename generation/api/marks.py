@@ -40,7 +40,9 @@ class MarkWishSerializer(serializers.Serializer[Any]):
         required=False, allow_blank=True, default="", help_text="Drawn where there is no picture."
     )
     picture = serializers.FileField(
-        required=False, allow_null=True, help_text="PNG, may be see-through. Left out, the one that is there stays."
+        required=False,
+        allow_null=True,
+        help_text="PNG, may be see-through. Left out, the one that is there stays.",
     )
     without_picture = serializers.BooleanField(
         required=False, default=False, help_text="Do away with the picture that is there."

@@ -22,7 +22,9 @@ USUAL = Form()
 class FormSerializer(serializers.Serializer[Any]):
     """The form that is wanted; what is left out is the clip's own."""
 
-    format = serializers.CharField(required=False, default=USUAL.format, help_text=f"One of {', '.join(PROFILES)}.")
+    format = serializers.CharField(
+        required=False, default=USUAL.format, help_text=f"One of {', '.join(PROFILES)}."
+    )
     quality = serializers.CharField(
         required=False, default=USUAL.quality, help_text=f"One of {', '.join(QUALITIES)}."
     )
@@ -71,7 +73,9 @@ class ReissueSerializer(serializers.Serializer[Any]):
     state = serializers.ChoiceField(
         choices=Rendition.State.choices, allow_null=True, help_text="Null: none is under way, nor has one failed."
     )
-    error = serializers.CharField(allow_null=True, help_text="Why it could not be made, or why the last try failed.")
+    error = serializers.CharField(
+        allow_null=True, help_text="Why it could not be made, or why the last try failed."
+    )
     is_marked = serializers.BooleanField(help_text="Whether the clip's file carries a visible mark.")
 
 
