@@ -16,7 +16,7 @@ from generation.outputs.visible import editing
 from mutoscope.accounts.permissions import access
 from mutoscope.errors import NotFound
 
-USUAL = editing.MarkWish()
+USUAL = editing.USUAL
 
 
 class MarkSerializer(serializers.ModelSerializer[VisibleMark]):

@@ -251,7 +251,10 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "ENUM_NAME_OVERRIDES": {"JobStateEnum": "generation.models.Job.State"},
+    "ENUM_NAME_OVERRIDES": {
+        "JobStateEnum": "generation.models.Job.State",
+        "RenditionStateEnum": "assets.models.Rendition.State",
+    },
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums"],
 }
 

@@ -38,7 +38,7 @@ class Lost(Exception):
 
 
 def make_next() -> Rendition | None:
-    """Make the rendition that has waited the longest, if one waits. Gives it, however it went."""
+    """Make the rendition that has waited the longest, if one waits. Gives it as it is then."""
     rendition = claim()
     if rendition is None:
         return None
@@ -61,8 +61,9 @@ def make_next() -> Rendition | None:
     except EngineError as error:
         log.warning("rendition %s could not be made: %s", rendition.pk, error)
         _fail(rendition, str(error), for_good=error.blame == "user")
-    rendition.refresh_from_db()
-    return rendition
+    return (
+        Rendition.objects.filter(pk=rendition.pk).first() or rendition
+    )  # of a reissue that is done no row is left
 
 
 def claim() -> Rendition | None:

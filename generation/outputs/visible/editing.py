@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from assets.inspection import Limits, Picture, Rejected, inspect_upload
 from generation.models import VisibleMark
 from generation.outputs.visible.drawing import missing_letters
-from generation.outputs.visible.marks import place
+from generation.outputs.visible.marks import marks_of, place
 from mutoscope.accounts.models import Workspace
 from mutoscope.accounts.selectors import Access
 from mutoscope.errors import Forbidden, Refusal
@@ -50,6 +50,10 @@ class MarkWish:
     size: float = 0.22
     opacity: float = 0.6
     drifts: bool = False
+
+
+USUAL = MarkWish()
+"""What a mark is where nothing else is wished."""
 
 
 def mark_of(workspace: Workspace) -> VisibleMark | None:
@@ -92,7 +96,7 @@ def remove_mark(access: Access) -> bool:
 
 
 def require_manager(access: Access) -> None:
-    """Raises `Forbidden` unless it is a manager or an owner of the workspace, or a program with a key of theirs."""
+    """Raises `Forbidden` unless it is a manager or owner of the workspace, or a program with a key of theirs."""
     if not (access.manages or access.key):
         raise Forbidden(
             f"the role {access.role} in {access.workspace} may not change its mark; ask an owner of the workspace",
@@ -177,3 +181,15 @@ def preview(marks: list[VisibleMark], width: int = PREVIEW_WIDTH, height: int = 
     target = BytesIO()
     frame.convert("RGB").save(target, "PNG")
     return target.getvalue()
+
+
+def preview_of_wish(workspace: Workspace, wish: MarkWish) -> bytes:
+    """The same with the workspace's own mark as wished, beside the operator's where the plan wants it.
+
+    Nothing is kept. Raises `InvalidMark`.
+    """
+    own = mark_of(workspace) or VisibleMark(workspace=workspace)
+    if picture := checked(own, wish):
+        own.picture = ContentFile(picture, "mark.png")
+    others = [mark for mark in marks_of(workspace.pk) if mark.workspace_id is None]
+    return preview([*others, own])
