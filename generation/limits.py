@@ -135,6 +135,7 @@ def _refusals_of_kind(job: Job, plan: Entitlements) -> Iterator[NotInPlan | None
         yield without_preset(plan, job.preset)
     yield without_size(plan, job.width, job.height)
     yield without_length(plan, job.seconds)
+    yield without_format(plan, job.format)
 
 
 def _unless_named(plan: Entitlements, limit: str, allowed: list[str], field: str, asked: str) -> NotInPlan | None:

@@ -19,9 +19,11 @@ from billing.tiers import Tier
 from generation import adapters, catalog, offers
 from generation.adapters import AdapterWish
 from generation.catalog.schema import Mode, Model, Preset, Size
-from generation.errors import InvalidJob
+from generation.errors import InvalidJob, one_of
 from generation.forecast.pace import expected_ms
 from generation.models import MAX_SEED, Job
+from generation.outputs import orders
+from generation.outputs.encoding import Form
 from generation.prices import credits_for
 from generation.scheduling.lanes import Lane
 from mutoscope.accounts.models import Workspace
@@ -57,6 +59,11 @@ class JobRequest:
     steps: int | None = None
     guidance: float | None = None
     seed: int | None = None
+    format: str | None = None
+    quality: str | None = None
+    output_fps: int | None = None
+    loop: str | None = None
+    sound: UUID | None = None
     tier: str | None = None
     not_before: datetime | None = None
     deadline: datetime | None = None
@@ -74,16 +81,17 @@ def complete(access: Access, plan: Entitlements, request: JobRequest) -> Job:
     """
     model = catalog.models().get(request.model)
     if model is None:
-        raise InvalidJob(_one_of("model", catalog.models(), request.model), field="model")
+        raise InvalidJob(one_of("model", catalog.models(), request.model), field="model")
     offers.check(model)
     if request.mode and request.mode not in model.modes:
-        raise InvalidJob(_one_of("mode", model.modes, request.mode), field="mode")
+        raise InvalidJob(one_of("mode", model.modes, request.mode), field="mode")
     mode = Mode(request.mode or model.modes[0])
     tier = request.tier or plan.tiers[0]
     if tier not in Tier.values:
-        raise InvalidJob(_one_of("tier", plan.tiers, tier), field="tier")
+        raise InvalidJob(one_of("tier", plan.tiers, tier), field="tier")
     preset = _preset(model, request.preset)
     _check_words(model, request)
+    shape = _shape(model, mode, request)
     now = database_time()
     job = Job(
         workspace=access.workspace,
@@ -98,12 +106,15 @@ def complete(access: Access, plan: Entitlements, request: JobRequest) -> Job:
         preset=preset.name if preset else "",
         seed=_seed(request.seed),
         created_at=now,
-        **_shape(model, mode, request),
+        **shape,
+        **_form(plan, request, shape["fps"]),
         **_sampling(model, preset, request),
         **_pictures(access.workspace, mode, request),
         adapters=adapters.check(model, request.adapters),
         **_times(request, tier, now),
     )
+    orders.check_form(job)
+    job.sound = orders.sound_asked(access.workspace, request.sound, orders.form_of(job))
     job.work_ms = expected_ms(job)
     if plan.is_metered:
         job.credits = credits_for(
@@ -119,7 +130,7 @@ def _preset(model: Model, asked: str | None) -> Preset | None:
         return None
     preset = model.preset(asked or STANDARD)
     if preset is None:
-        raise InvalidJob(_one_of("preset", [preset.name for preset in model.presets], asked), field="preset")
+        raise InvalidJob(one_of("preset", [preset.name for preset in model.presets], asked), field="preset")
     return preset
 
 
@@ -153,7 +164,7 @@ def _shape(model: Model, mode: Mode, request: JobRequest) -> dict[str, Any]:
         )
     fps = rules.fps[0] if request.fps is None else request.fps
     if fps not in rules.fps:
-        raise InvalidJob(_one_of("fps", rules.fps, fps), field="fps")
+        raise InvalidJob(one_of("fps", rules.fps, fps), field="fps")
     engine_width, engine_height = model.canvas.around(size.width, size.height)
     engine_frames = rules.count(seconds, fps)
     # A clip that is to end on a picture must reach it: nothing is trimmed, and it may last a few frames longer.
@@ -171,10 +182,15 @@ def _shape(model: Model, mode: Mode, request: JobRequest) -> dict[str, Any]:
     }
 
 
+def _form(plan: Entitlements, request: JobRequest, fps: int) -> dict[str, Any]:
+    wish = Form(request.format or "", request.quality or "", fps=request.output_fps, loop=request.loop or "")
+    return orders.form_asked(plan, wish, fps=fps)
+
+
 def _size(model: Model, asked: str | None) -> Size:
     size = model.size(asked or model.default_size)
     if size is None:
-        raise InvalidJob(_one_of("size", [size.name for size in model.sizes], asked), field="size")
+        raise InvalidJob(one_of("size", [size.name for size in model.sizes], asked), field="size")
     return size
 
 
@@ -252,7 +268,3 @@ def _seed(asked: int | None) -> int:
     if not 0 <= asked <= MAX_SEED:
         raise InvalidJob(f"seed must be between 0 and {MAX_SEED}, but is {asked}", field="seed")
     return asked
-
-
-def _one_of(field: str, allowed: Any, value: object) -> str:
-    return f"{field} must be one of {', '.join(str(item) for item in allowed)}, but is {str(value)!r}"

@@ -16,6 +16,7 @@ from generation.api.models import PresetSerializer
 from generation.forecast.outlook import Outlook, outlooks
 from generation.forecast.pace import Span
 from generation.models import Job, JobEvent
+from generation.outputs.encoding import LOOPS, MASTER, PROFILES, QUALITIES, Form
 
 
 class JobErrorSerializer(serializers.Serializer[Any]):
@@ -92,6 +93,7 @@ class JobSerializer(serializers.ModelSerializer[Job]):
 
     picture = serializers.PrimaryKeyRelatedField[Any](read_only=True)
     last_picture = serializers.PrimaryKeyRelatedField[Any](read_only=True)
+    sound = serializers.PrimaryKeyRelatedField[Any](read_only=True)
     adapters = AdapterSerializer(many=True, read_only=True)
     engine = EngineShapeSerializer(source="*", read_only=True)
     output = serializers.SerializerMethodField()
@@ -108,7 +110,8 @@ class JobSerializer(serializers.ModelSerializer[Job]):
         fields = [
             "id", "state", "progress", "model", "mode", "tier", "picture", "last_picture", "prompt",
             "negative_prompt", "size", "width", "height", "seconds", "fps", "frames", "engine", "preset",
-            "adapters", "steps", "guidance", "seed", "attempt", "output", "error", "queue", "eta", "recipe",
+            "adapters", "steps", "guidance", "seed", "format", "quality", "output_fps", "loop", "sound",
+            "attempt", "output", "error", "queue", "eta", "recipe",
             "credits", "charged",
             "not_before", "deadline", "created_at", "started_at", "ended_at",
         ]  # fmt: skip
@@ -160,6 +163,23 @@ class JobRequestSerializer(serializers.Serializer[Any]):
     steps = serializers.IntegerField(required=False, allow_null=True, help_text="Default: the preset's.")
     guidance = serializers.FloatField(required=False, allow_null=True, help_text="Default: the preset's.")
     seed = serializers.IntegerField(required=False, allow_null=True, help_text="Default: drawn, and told.")
+    format = serializers.CharField(
+        required=False,
+        allow_null=True,
+        help_text=f"One of {', '.join(PROFILES)}. Default: mp4, if the plan has it.",
+    )
+    quality = serializers.CharField(
+        required=False, allow_null=True, help_text=f"One of {', '.join(QUALITIES)}. Default: {MASTER.quality}."
+    )
+    output_fps = serializers.IntegerField(
+        required=False, allow_null=True, help_text="48 or 60: frames a second that the clip is interpolated to."
+    )
+    loop = serializers.CharField(
+        required=False, allow_null=True, allow_blank=True, help_text=f"{' or '.join(LOOPS)}. Default: no loop."
+    )
+    sound = serializers.UUIDField(
+        required=False, allow_null=True, help_text="The id of an audio asset, which is laid under the clip."
+    )
     tier = serializers.CharField(required=False, allow_null=True, help_text="Default: the plan's first.")
     not_before = serializers.DateTimeField(
         required=False, allow_null=True, help_text="The job joins its queue then; until then it is scheduled."
@@ -190,6 +210,15 @@ class ClipSerializer(serializers.Serializer[Any]):
     seconds = serializers.FloatField()
 
 
+class FormSerializer(serializers.Serializer[Form]):
+    """The form that a clip is delivered in."""
+
+    format = serializers.CharField()
+    quality = serializers.CharField()
+    output_fps = serializers.IntegerField(source="fps", allow_null=True, help_text="Null: not interpolated.")
+    loop = serializers.CharField(help_text="Empty: no loop.")
+
+
 class EstimateSerializer(serializers.Serializer[services.Estimate]):
     """What a job would come to, were it submitted now. Nothing is made of it.
 
@@ -203,7 +232,8 @@ class EstimateSerializer(serializers.Serializer[services.Estimate]):
     size = serializers.CharField()
     seconds = serializers.FloatField(help_text="As asked.")
     engine = ClipSerializer(help_text="What the engine makes: the nearest that it can.")
-    clip = ClipSerializer(help_text="What is delivered: the engine's, cropped and trimmed.")
+    clip = ClipSerializer(help_text="What is delivered: the engine's, cropped and trimmed, in the form asked for.")
+    form = FormSerializer()
     steps = serializers.IntegerField(allow_null=True)
     guidance = serializers.FloatField(allow_null=True)
     credits = serializers.IntegerField(help_text="The price.")

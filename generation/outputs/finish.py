@@ -18,13 +18,22 @@ from assets.inspection import average_color, thumbnail_of
 from assets.models import Asset
 from assets.services import discard_files
 from generation import attempts
-from generation.engines.base import EngineError
 from generation.models import Job
-from generation.outputs.encode import add_sound, encode_mp4
+from generation.outputs.encoding import (
+    MASTER,
+    Target,
+    add_sound,
+    carries_sound,
+    check,
+    encode,
+    previews,
+    profile_of,
+    serves_as_master,
+)
+from generation.outputs.orders import crop_of, delivered, form_of, source_of
 from generation.worker.leases import Hold
 from generation.worker.patience import patiently
 from generation.worker.stream import FrameStream
-from mutoscope.media import MediaError, is_faststart, probe
 
 
 def make_clip(hold: Hold, stream: FrameStream, scratch: Path) -> None:
@@ -36,11 +45,14 @@ def make_clip(hold: Hold, stream: FrameStream, scratch: Path) -> None:
     be published.
     """
     job = hold.job
-    # 1. Encode, while the frames are still being made.
-    clip = scratch / "clip.mp4"
+    source, form = source_of(job), form_of(job)
+    # 1. Encode, while the frames are still being made: what is delivered, and what other forms are made from.
+    clip, master = scratch / f"clip.{profile_of(form).extension}", scratch / "master.mp4"
+    targets = [Target(clip, form)]
+    if not serves_as_master(form):
+        targets.append(Target(master, MASTER))
     poster = _Poster(stream, job)
-    made = {"width": job.engine_width, "height": job.engine_height}
-    encode_mp4(poster.watch(), clip, **made, fps=job.fps, crop=(job.width, job.height))
+    encode(poster.watch(), source, targets)
 
     # 2. Only a job whose engine ended well, and that is still ours, gets any further.
     done = stream.wait_until_complete()
@@ -50,19 +62,27 @@ def make_clip(hold: Hold, stream: FrameStream, scratch: Path) -> None:
         )
     )
 
-    # 3. Lay the sound under it, and check that it is what was asked for, by decoding it.
-    if done.sound is not None:
-        silent, clip = clip, scratch / "clip-with-sound.mp4"
-        add_sound(silent, done.sound, clip, seconds=job.frames / job.fps)
-    check_clip(clip, job, with_sound=done.sound is not None)
+    # 3. Lay the sound under them, and check that they are what was asked for, by decoding them.
+    for target in targets:
+        if done.sound is not None and carries_sound(target.form):
+            silent = target.path.rename(target.path.with_stem(f"silent-{target.path.stem}"))
+            add_sound(silent, done.sound, target.path, source=source, form=target.form)
+        check(target.path, source, target.form, with_sound=done.sound is not None)
+    shown = previews(clip if profile_of(form).is_video else master, scratch)
 
     # 4. Store, under a name of this attempt's own, which the attempt notes before anything is there.
     asset = _asset(job, clip)
     thumbnail, asset.color = thumbnail_of(poster.image()), average_color(poster.image())
+    asset.strip_tiles = shown.tiles
     hold.insist(lambda: attempts.note_clip(job, asset.pk))
     try:
-        _store(hold, asset.file, "clip.mp4", clip.read_bytes)
+        _store(hold, asset.file, clip.name, clip.read_bytes)
+        if master.exists():
+            _store(hold, asset.master, master.name, master.read_bytes)
         _store(hold, asset.thumbnail, "poster.webp", lambda: thumbnail.data)
+        _store(hold, asset.poster, shown.poster.name, shown.poster.read_bytes)
+        _store(hold, asset.strip, shown.strip.name, shown.strip.read_bytes)
+        _store(hold, asset.preview, shown.preview.name, shown.preview.read_bytes)
         # 5. Publish: asset, success and event in one transaction.
         _publish(hold, asset)
     except DatabaseError:
@@ -115,48 +135,24 @@ def _publish(hold: Hold, asset: Asset) -> None:
         raise
 
 
-def check_clip(path: Path, job: Job, *, with_sound: bool = False) -> None:
-    """Raise `EngineError` unless the file is the clip that was asked for: codecs, size, length, layout."""
-    try:
-        media = probe(path, strict=True)
-    except MediaError as error:
-        raise EngineError("clip_broken", f"the clip does not decode: {error}", "ours") from error
-    video, sound = media.video, media.audio.codec if media.audio else None
-    found = (
-        (video.codec, video.pix_fmt, video.width, video.height, video.frames, sound, is_faststart(path))
-        if video
-        else None
-    )
-    wanted = ("h264", "yuv420p", job.width, job.height, job.frames, "aac" if with_sound else None, True)
-    if found != wanted:
-        raise EngineError(
-            "clip_broken",
-            "codec, pixel format, width, height, frames, codec of the sound and moov-first must be "
-            f"{wanted}, but are {found}",
-            "ours",
-        )
-
-
 class _Poster:
-    """Keeps the middle frame as it passes by, and lets no more frames pass than the clip is to have."""
+    """Keeps the middle frame as it passes by, and lets pass what the clip is to show: not all that is made is."""
 
     def __init__(self, stream: FrameStream, job: Job) -> None:
         self._stream, self._job = stream, job
         self._frame = b""
 
     def watch(self) -> Iterator[memoryview]:
+        crop = crop_of(self._job)
         for index, frame in enumerate(self._stream):
-            if index == self._job.frames // 2:
-                self._frame = bytes(frame)
             if index < self._job.frames:
-                yield frame
+                with crop.apply(frame) as shown:
+                    if index == self._job.frames // 2:
+                        self._frame = bytes(shown)
+                    yield shown
 
     def image(self) -> Image.Image:
-        job = self._job
-        whole = Image.frombytes("RGB", (job.engine_width, job.engine_height), self._frame)
-        # As ffmpeg crops: the middle, rounded to even pixels.
-        left, top = ((job.engine_width - job.width) // 2) & ~1, ((job.engine_height - job.height) // 2) & ~1
-        return whole.crop((left, top, left + job.width, top + job.height))
+        return Image.frombytes("RGB", (self._job.width, self._job.height), self._frame)
 
 
 def _subject(job: Job) -> str:
@@ -167,18 +163,19 @@ def _subject(job: Job) -> str:
 def _asset(job: Job, clip: Path) -> Asset:
     with clip.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
+    profile, shape = profile_of(form_of(job)), delivered(job)
     return Asset(
         workspace_id=job.workspace_id,
         created_by_id=job.created_by_id,
         kind=Asset.Kind.VIDEO,
         origin=Asset.Origin.GENERATED,
-        name=f"{slugify(_subject(job))[:80] or job.pk}-{job.model}.mp4",
-        media_type="video/mp4",
-        uploaded_type="video/mp4",
+        name=f"{slugify(_subject(job))[:80] or job.pk}-{job.model}.{profile.extension}",
+        media_type=profile.media_type,
+        uploaded_type=profile.media_type,
         size_bytes=clip.stat().st_size,
         sha256=digest,
-        width=job.width,
-        height=job.height,
-        seconds=job.frames / job.fps,
-        fps=job.fps,
+        width=shape.width,
+        height=shape.height,
+        seconds=shape.seconds,
+        fps=shape.fps,
     )

@@ -118,13 +118,15 @@ def ffmpeg_executable() -> str:
         raise FfmpegMissingError(message) from error
 
 
-def probe(path: str | Path, *, strict: bool = False, timeout: float = 60.0) -> MediaInfo:
+def probe(
+    path: str | Path, *, strict: bool = False, timeout: float = 60.0, containers: tuple[str, ...] = CONTAINERS
+) -> MediaInfo:
     """What the file at ``path`` holds, measured by reading every packet.
 
     With ``strict`` everything is decoded to the end as well, and a file that is damaged, or shorter than it
-    says, is refused. ``timeout`` is in seconds. Raises MediaError.
+    says, is refused. ``timeout`` is in seconds; ``containers`` are those that it may be. Raises MediaError.
     """
-    source = _untrusted(path)
+    source = _untrusted(path, containers)
     streams = [source["V:0?"], source["a:0?"]]  # a capital V leaves out cover pictures
     packets = ffmpeg.output(*streams, "pipe:", format="framecrc", codec="copy")
     if strict:
@@ -262,11 +264,11 @@ class _Log:
         return "\n".join(self.head).partition("\n[info] Output #0,")[2].partition("\n[info] Output #1,")[0]
 
 
-def _untrusted(path: str | Path, **options: Any) -> Any:
+def _untrusted(path: str | Path, containers: tuple[str, ...] = CONTAINERS, **options: Any) -> Any:
     # "file:" keeps a name such as "concat:a|b" from being taken for a protocol.
     return ffmpeg.input(
         f"file:{Path(path).resolve()}",
-        format_whitelist=",".join(CONTAINERS),
+        format_whitelist=",".join(containers),
         protocol_whitelist="file",
         max_pixels=MAX_FRAME_PIXELS,
         **options,

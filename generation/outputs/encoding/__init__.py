@@ -1,6 +1,7 @@
 """Encoding: frames or clips into the formats that people use, in bounded memory."""
 
 from generation.outputs.encoding.clips import add_sound, convert, encode
+from generation.outputs.encoding.facts import check
 from generation.outputs.encoding.forms import (
     LOOPS,
     MASTER,
@@ -10,6 +11,7 @@ from generation.outputs.encoding.forms import (
     Source,
     Target,
     carries_sound,
+    preset_of,
     profile_of,
     serves_as_master,
     shape_of,
@@ -31,8 +33,10 @@ __all__ = [
     "Target",
     "add_sound",
     "carries_sound",
+    "check",
     "convert",
     "encode",
+    "preset_of",
     "previews",
     "profile_of",
     "serves_as_master",

@@ -30,10 +30,11 @@ def encode(frames: Iterable[Buffer], source: Source, targets: Sequence[Target]) 
     """Encode RGB frames (uint8, height × width × 3 each) into all targets, in one ffmpeg run, as they come.
 
     Where a form needs frames twice, or hardware encodes that may refuse, they are kept on disk beside the first
-    target meanwhile: width × height × 3 bytes a frame. Raises `EngineError`: `encode_failed` (ours) when ffmpeg
-    fails, `frames_missing` (ours) when there are fewer than the source says, `spool_full` (machine) when the disk
-    is, `form_impossible` (user) for a form that the clip cannot have; and whatever `frames` raises, after ffmpeg is
-    gone.
+    target meanwhile: width × height × 3 bytes a frame.
+
+    Raises `EngineError`: `encode_failed` (ours) when ffmpeg fails; `frames_wrong` (ours) when they are not as
+    many, or as large, as the source says; `spool_full` (machine) when the disk is; `form_impossible` (user) for
+    a form that the clip cannot have. And whatever `frames` raises, after ffmpeg is gone.
     """
     _check(source, targets)
     _encode(frames, source, targets, pixels=RGB, frame_bytes=source.width * source.height * 3)
@@ -42,8 +43,8 @@ def encode(frames: Iterable[Buffer], source: Source, targets: Sequence[Target]) 
 def convert(clip: Path, targets: Sequence[Target]) -> None:
     """Encode a finished clip into all targets, its sound too where the form has sound.
 
-    A clip without a steady whole number of frames a second is given one. Raises `EngineError` as `encode` does, and
-    `clip_broken` (ours) for a clip that does not decode.
+    A clip without a steady whole number of frames a second is given one. Raises `EngineError` as `encode` does,
+    and `clip_broken` (ours) for a clip that does not decode.
     """
     decoded = Decoded.of(clip)
     _check(decoded.source, targets)
@@ -159,16 +160,17 @@ def _name(target: Target, archives: Archives) -> str:
 
 
 def _counted(frames: Iterable[Buffer], source: Source, frame_bytes: int) -> Iterator[Buffer]:
-    """As many frames as the source has, each of the size it says. Raises `EngineError`."""
+    """The frames, which must be as many as the source has, each of the size it says. Raises `EngineError`."""
     count = 0
     for frame in frames:
         if (size := memoryview(frame).nbytes) != frame_bytes:
-            raise EngineError("frame_wrong", f"a frame must have {frame_bytes} bytes, but has {size}", "ours")
+            raise EngineError("frames_wrong", f"a frame must have {frame_bytes} bytes, but has {size}", "ours")
+        if count == source.frames:
+            raise EngineError("frames_wrong", f"the clip must have {source.frames} frames, but has more", "ours")
         yield frame
         count += 1
-        if count == source.frames:
-            return
-    raise EngineError("frames_missing", f"the clip must have {source.frames} frames, but {count} came", "ours")
+    if count != source.frames:
+        raise EngineError("frames_wrong", f"the clip must have {source.frames} frames, but has {count}", "ours")
 
 
 def _check(source: Source, targets: Sequence[Target]) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from generation.errors import ImpossibleForm
+from generation.errors import ImpossibleForm, one_of
 from generation.outputs.encoding.profiles import PROFILES, Preset, Profile
 
 MIN_SIDE, MIN_FPS, MAX_FPS = 16, 1, 60
@@ -135,11 +134,6 @@ def serves_as_master(form: Form) -> bool:
     """Whether a clip in this form, without a mark on it, is as good to make other forms from as a master."""
     plain = form.fps is None and form.width is None and not form.loop
     return plain and form.format == MASTER.format and form.quality != "small"
-
-
-def one_of(field: str, allowed: Collection[object], value: object) -> str:
-    """The sentence for a value that is none of those allowed."""
-    return f"{field} must be one of {', '.join(map(str, allowed))}, but is {value!r}"
 
 
 def _size(source: Source, form: Form, profile: Profile, preset: Preset) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""From raw frames to several files in one ffmpeg run: which frames are fed in which order, and what becomes of them.
+"""From raw frames to several files in one ffmpeg run: in which order they are fed, and what becomes of them.
 
 ffmpeg holds few of them. A palette needs all frames before the first can be drawn with it, and a boomerang runs
 backwards: rather than have ffmpeg keep every frame, it is fed those frames once more (`Reel`).
@@ -7,9 +7,8 @@ backwards: rather than have ffmpeg keep every frame, it is fed those frames once
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import ffmpeg
@@ -18,6 +17,7 @@ from generation.outputs.encoding.forms import (
     BOOMERANG,
     CROSSFADE,
     Form,
+    Overlay,
     Shape,
     Source,
     Target,
@@ -77,7 +77,7 @@ def outputs(
     names: Sequence[str],
 ) -> Any:
     """The graph that writes all targets, each under its name, from raw frames and the clip's sound, if any."""
-    reel, marks = Reel.of(source, targets), _Marks(targets)
+    reel, marks = Reel.of(source, targets), Marks(_drawings(targets))
     pictures = _legs(video, "split", len(targets))
     sounding = [target for target in targets if sound is not None and carries_sound(target.form)]
     sounds = dict(zip(sounding, _legs(sound, "asplit", len(sounding)), strict=True)) if sounding else {}
@@ -118,24 +118,27 @@ def _legs(stream: Any, splitter: str, count: int) -> list[Any]:
     return [split[index] for index in range(count)]
 
 
-class _Marks:
+class Marks:
     """The pictures that are laid on, each read once and handed out as often as it is drawn."""
 
-    def __init__(self, targets: Sequence[Target]) -> None:
-        drawn = Counter(
-            overlay.picture
-            for target in targets
-            for overlay in target.overlays * (2 if target.form.format == "gif" else 1)  # the palette sees it, too
-        )
+    def __init__(self, drawn: Iterable[Overlay]) -> None:
+        counts = Counter(overlay.picture for overlay in drawn)
         self._left = {
-            path: _legs(ffmpeg.input(f"file:{path.resolve()}"), "split", count) for path, count in drawn.items()
+            path: _legs(ffmpeg.input(f"file:{path.resolve()}"), "split", count) for path, count in counts.items()
         }
 
-    def take(self, path: Path) -> Any:
-        return self._left[path].pop()
+    def take(self, overlay: Overlay) -> Any:
+        """Its picture, for drawing it once."""
+        return self._left[overlay.picture].pop()
 
 
-def _pictures(video: Any, source: Source, target: Target, reel: Reel, marks: _Marks) -> Any:
+def _drawings(targets: Sequence[Target]) -> Iterator[Overlay]:
+    """What is drawn, as often as it is: on GIFs twice, for the palette must see it, too."""
+    for target in targets:
+        yield from target.overlays * (2 if target.form.format == "gif" else 1)
+
+
+def _pictures(video: Any, source: Source, target: Target, reel: Reel, marks: Marks) -> Any:
     """What a target shows, in its pixel format, from the frames as they are fed."""
     form, shape = target.form, shape_of(source, target.form)
     if form.format == "gif":
@@ -203,23 +206,23 @@ def _piece(video: Any, start: int, end: int, fps: int) -> Any:
     return piece.filter("setpts", "PTS-STARTPTS").filter("fps", fps)
 
 
-def _drawn(video: Any, target: Target, marks: _Marks) -> Any:
+def _drawn(video: Any, target: Target, marks: Marks) -> Any:
     """With what is laid on it, in order."""
-    pixels = pix_fmt_of(target.form)
     for overlay in target.overlays:
-        picture = marks.take(overlay.picture)
-        if pixels in OVERLAY_FORMATS:
-            picture = picture.filter("scale", out_color_matrix="bt709", out_range="tv", flags=SCALING)
-            picture = picture.filter("format", pixels.replace("yuv", "yuva"))
-        video = ffmpeg.filter(
-            [video, picture],
-            "overlay",
-            x=overlay.x,
-            y=overlay.y,
-            format=OVERLAY_FORMATS.get(pixels, "rgb"),
-            eof_action="repeat",
-        )
-    return video.filter("format", pixels) if target.overlays else video
+        video = laid_on(video, overlay, marks.take(overlay), pix_fmt_of(target.form))
+    return video
+
+
+def laid_on(video: Any, overlay: Overlay, picture: Any, pixels: str) -> Any:
+    """The video, whose pixels are of that format, with the overlay's picture on it."""
+    if pixels in OVERLAY_FORMATS:
+        picture = picture.filter("scale", out_color_matrix="bt709", out_range="tv", flags=SCALING)
+        picture = picture.filter("format", pixels.replace("yuv", "yuva"))
+    drawing = OVERLAY_FORMATS.get(pixels, "rgb")
+    laid = ffmpeg.filter(
+        [video, picture], "overlay", x=overlay.x, y=overlay.y, format=drawing, eof_action="repeat"
+    )
+    return laid.filter("format", pixels)
 
 
 def _for_encoder(video: Any, profile: Profile, encoder: Encoder) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,22 @@ from typing import Any
 import pytest
 from django.core.files.storage import FileSystemStorage, default_storage
 from django.db import OperationalError
+from PIL import Image
 
 from assets.models import Asset
 from generation import attempts, services
 from generation.engines.base import EngineError
 from generation.engines.frames import FrameRing
 from generation.models import Job
-from generation.outputs.finish import check_clip, make_clip
+from generation.outputs.encoding import check
+from generation.outputs.finish import make_clip
+from generation.outputs.orders import form_of, source_of
 from generation.worker.leases import Hold
 from generation.worker.stream import Abandoned, FrameStream, Made
 from mutoscope.accounts.selectors import Access
 from tests.generation.samples import expire, kinds, running
+
+FILES = ["clip.mp4", "poster.jpg", "poster.webp", "preview.webp", "strip.webp"]
 
 
 @pytest.fixture
@@ -78,7 +84,10 @@ def test_a_clip_is_published_with_its_poster_and_its_facts(finish: Callable[...,
     assert (clip.kind, clip.width, clip.height, clip.seconds, clip.fps) == ("video", 64, 64, 1.0, 8)
     assert clip.size_bytes == clip.file.size
     assert clip.color == "#202020"  # the middle one of 8 frames is 32 of 255 bright
-    assert sorted(path.suffix for path in stored()) == [".mp4", ".webp"]
+    assert sorted(path.name for path in stored()) == FILES
+    assert Image.open(clip.poster.path).size == (64, 64)
+    assert Image.open(clip.strip.path).size == (64 * clip.strip_tiles, 64)
+    assert clip.strip_tiles == 8
 
 
 @pytest.mark.parametrize("ending", ["cancelled", "lease ran out"])
@@ -117,7 +126,7 @@ def test_a_connection_that_breaks_while_publishing_costs_and_doubles_nothing(
     assert (len(calls), clip.made_by, clip.made_by.state) == (2, job, "succeeded")
     assert job.attempts.get().clip_id == clip.pk
     assert kinds(job).count("succeeded") == 1
-    assert len(stored()) == 2
+    assert len(stored()) == len(FILES)
 
 
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
@@ -145,7 +154,7 @@ def test_a_storage_that_refuses_for_a_while_gets_the_clip_in_the_end(
     refusing(2)
     job = finish(lambda _: None)
     clip = Asset.objects.get(kind="video")
-    assert sorted(path.name for path in stored()) == ["clip.mp4", "poster.webp"]
+    assert sorted(path.name for path in stored()) == FILES
     assert clip.file.size == clip.size_bytes
     assert clip.made_by == job
 
@@ -166,7 +175,7 @@ def test_what_a_storage_kept_of_the_tries_before_is_gone_when_one_succeeds(
     monkeypatch.setattr(FileSystemStorage, "delete", refuse_to_delete)
     finish(lambda _: None)
     assert not refusals
-    assert sorted(path.name for path in stored()) == ["clip.mp4", "poster.webp"]
+    assert sorted(path.name for path in stored()) == FILES
 
 
 def test_a_storage_that_refuses_for_good_is_the_machines_fault(
@@ -197,13 +206,12 @@ def test_a_clip_that_is_not_what_was_asked_for_is_refused(finish: Callable[..., 
     job.refresh_from_db()
     assert job.output is not None
     path = Path(job.output.file.path)
-    job.frames = 9
-    with pytest.raises(EngineError, match=r"must be .* 9, None, True\), but are .* 8, None, True\)"):
-        check_clip(path, job)
-    job.frames = 8
-    with pytest.raises(EngineError, match=r"must be .* 'aac', True\), but are .* None, True\)"):
-        check_clip(path, job, with_sound=True)
+    source, form = source_of(job), form_of(job)
+    with pytest.raises(EngineError, match=r"must be .*frames=9.*, but is .*frames=8"):
+        check(path, replace(source, frames=9), form, with_sound=False)
+    with pytest.raises(EngineError, match=r"must be .*sound='aac'.*, but is .*sound=None"):
+        check(path, source, form, with_sound=True)
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(EngineError) as caught:
-        check_clip(path, job)
+        check(path, source, form, with_sound=False)
     assert (caught.value.code, caught.value.blame) == ("clip_broken", "ours")
