@@ -12,11 +12,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from assets.models import Asset, Rendition
-from generation.outputs.encoding import LOOPS, PROFILES, QUALITIES, Form
+from generation.outputs.encoding import LOOPS, PROFILES, QUALITIES
 from generation.outputs.renditions import asking
+from generation.outputs.renditions.originals import Wish
 from mutoscope.accounts.permissions import access
 
-USUAL = Form()
+USUAL = Wish()
 
 
 class FormSerializer(serializers.Serializer[Any]):
@@ -37,12 +38,13 @@ class FormSerializer(serializers.Serializer[Any]):
     loop = serializers.CharField(
         required=False,
         allow_blank=True,
-        default="",
-        help_text=f"How its end meets its beginning: {', '.join(LOOPS)}, or empty.",
+        allow_null=True,
+        default=None,
+        help_text=f"How its end meets its beginning: {', '.join(LOOPS)}, or empty for not at all.",
     )
 
-    def to_form(self) -> Form:
-        return Form(**self.validated_data)
+    def to_wish(self) -> Wish:
+        return Wish(**self.validated_data)
 
 
 class RenditionSerializer(serializers.ModelSerializer[Rendition]):
@@ -106,7 +108,7 @@ class RenditionsView(_ClipView):
     def post(self, request: Request, asset_id: UUID) -> Response:
         asked = FormSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        rendition = asking.ask(access(request), asset_id, asked.to_form())
+        rendition = asking.ask(access(request), asset_id, asked.to_wish())
         return Response(RenditionSerializer(rendition).data, status=_status(rendition))
 
 

@@ -171,7 +171,9 @@ def test_the_sum_is_read_from_its_index_alone(workspace: Workspace) -> None:
     """Of 100,000 jobs, without a look at the table."""
     now = timezone.now()
     like = queued(workspace)
-    columns = [field.column for field in Job._meta.concrete_fields if field.column not in ("id", "created_at", "mark")]
+    columns = [
+        field.column for field in Job._meta.concrete_fields if field.column not in ("id", "created_at", "mark")
+    ]
     named = ", ".join(f'"{column}"' for column in columns)
     with connection.cursor() as cursor:
         cursor.execute(

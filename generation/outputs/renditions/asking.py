@@ -16,10 +16,9 @@ from assets.models import Asset, Rendition
 from assets.selectors import asset_of
 from billing.entitlements import Entitlements, entitlements_of
 from billing.errors import LimitReached
-from generation.errors import InvalidJob
 from generation.limits import check_format, check_unmarked
-from generation.models import Job
-from generation.outputs.encoding import Form, Source, shape_of
+from generation.outputs.encoding import Form
+from generation.outputs.renditions.originals import NotAClip, Original, Wish
 from generation.outputs.visible import digest_of
 from mutoscope.accounts.models import Workspace
 from mutoscope.accounts.selectors import Access
@@ -33,18 +32,10 @@ WAITING = 20
 """Renditions of one workspace that may wait to be made at once."""
 KEPT = 24
 """Renditions of one clip that are kept at once; the one that was not asked for the longest gives way."""
-LONGEST = 180.0
-"""Seconds of a clip at most that is had in other forms: a film would keep the media process busy for hours."""
 WAITING_RETRY = 5
 """Seconds after which it is worth asking again whether one of those that wait is made."""
-_USUAL_FPS = 25
-"""Frames a second of clips that do not say."""
 
 State = Rendition.State
-
-
-class NotAClip(InvalidJob):
-    """Only clips can be had in other forms."""
 
 
 class NothingToReissue(Conflict):
@@ -59,13 +50,13 @@ class StillMarked(Conflict):
     code = "still_marked"
 
 
-def ask(access: Access, asset_id: UUID, form: Form) -> Rendition:
+def ask(access: Access, asset_id: UUID, wish: Wish) -> Rendition:
     """The clip in that form: made already, or about to be.
 
     Raises `NotFound`, `NotAClip`, `ImpossibleForm`, `NotInPlan` or `LimitReached`.
     """
     clip = clip_of(access.workspace, asset_id)
-    form = complete(clip, form)
+    form = Original.of(clip).complete(wish)
     check_format(entitlements_of(access.workspace.pk), form.format)
     return _once(clip, form, mark=digest_of(access.workspace.pk))
 
@@ -84,7 +75,7 @@ def reissue(access: Access, asset_id: UUID) -> Rendition:
     check_unmarked(entitlements_of(access.workspace.pk))
     if digest_of(access.workspace.pk):
         raise StillMarked("the workspace's own mark is on, so the clip would carry it again; turn it off first")
-    return _once(clip, own_form(clip), mark="", is_reissue=True)
+    return _once(clip, Original.of(clip).own, mark="", is_reissue=True)
 
 
 def may_reissue(clip: Asset, plan: Entitlements) -> bool:
@@ -120,42 +111,6 @@ def clip_of(workspace: Workspace, asset_id: UUID) -> Asset:
     if asset.kind != Asset.Kind.VIDEO:
         raise NotAClip(f"only videos can be had in other forms, but this is of the kind {asset.kind}")
     return asset
-
-
-def source_of(clip: Asset) -> Source:
-    """The clip as what others are made from: its size, its rate to whole frames a second, its length."""
-    fps = max(1, round(clip.fps or _USUAL_FPS))
-    return Source(clip.width or 0, clip.height or 0, fps, max(1, round((clip.seconds or 0) * fps)))
-
-
-def own_form(clip: Asset) -> Form:
-    """The form that the clip's own file was asked for in; as usual for what was uploaded."""
-    job = Job.objects.filter(output=clip).first()
-    if job is None:
-        return Form()
-    return Form(job.format, job.quality, job.output_fps, None, job.loop)
-
-
-def complete(clip: Asset, form: Form) -> Form:
-    """The form with what is the clip's own left out, so that the same is asked for in the same words.
-
-    Raises `ImpossibleForm`, or `NotAClip` for one that is too long.
-    """
-    if clip.seconds and clip.seconds > LONGEST:
-        raise NotAClip(
-            f"clips of {LONGEST:g} s at most can be had in other forms, but this one has {clip.seconds:.0f} s"
-        )
-    source = source_of(clip)
-    shape_of(source, form)
-    bare = Form(form.format, form.quality, None, None, form.loop)
-    usual = shape_of(source, bare)
-    return Form(
-        form.format,
-        form.quality,
-        None if form.fps == usual.fps else form.fps,
-        None if form.width == usual.width else form.width,
-        form.loop,
-    )
 
 
 def issue_ticket() -> None:

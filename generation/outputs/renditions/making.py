@@ -21,8 +21,9 @@ from assets.models import Asset, Rendition
 from generation.engines.base import EngineError
 from generation.errors import ImpossibleForm
 from generation.outputs.encoding import PROFILES, Form, Target, convert, previews, serves_as_master, shape_of
-from generation.outputs.renditions.asking import issue_ticket, source_of
+from generation.outputs.renditions.asking import issue_ticket
 from generation.outputs.renditions.files import FILES, MAX_ATTEMPTS, Made, fetch, form_of, store, stored_names
+from generation.outputs.renditions.originals import Original
 from generation.outputs.visible import digest_of, overlays_for
 
 log = logging.getLogger(__name__)
@@ -121,7 +122,7 @@ def _make(rendition: Rendition, scratch: Path) -> Made:
     if rendition.is_reissue and serves_as_master(form):
         target = master  # it is in the clip's own form: encoded once more it would only be worse
     else:
-        shape = shape_of(source_of(clip), form)
+        shape = shape_of(Original.of(clip).source, form)
         overlays = overlays_for(clip.workspace_id, shape.width, shape.height, scratch, seconds=shape.seconds)
         convert(master, [Target(target, form, overlays)])
     # 3. Back into the storage; what shows a clip in the library is made without the mark, too.

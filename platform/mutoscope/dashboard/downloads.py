@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from assets.models import Asset, Rendition
 from billing.entitlements import Entitlements
-from generation.errors import ImpossibleForm, InvalidJob
+from generation.errors import ImpossibleForm
 from generation.limits import without_format
 from generation.outputs.encoding import PROFILES, Form
 from generation.outputs.renditions import asking
+from generation.outputs.renditions.files import form_of
+from generation.outputs.renditions.originals import NotAClip, Original, Wish
 from mutoscope.accounts.models import Workspace
 
 
@@ -46,7 +49,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Unmarking:
-    """How the clip stands with its visible mark: whether the plan has it without, and the reissue if there is one."""
+    """How it stands with the clip's mark: whether it may be had without, and its reissue if there is one."""
 
     may: bool
     rendition: Rendition | None
@@ -62,14 +65,16 @@ class Unmarking:
 
 
 def rows(workspace: Workspace, clip: Asset, plan: Entitlements) -> list[Row]:
-    """The formats that the plan has and that the clip can be had in, as it is: size, rate and length untouched."""
-    as_it_is = asking.renditions_of(workspace, clip.pk).filter(fps=None, width=None, loop="")
-    there = {(found.format, found.quality): found for found in as_it_is}
-    return [
-        Row(slug, profile.name, [Choice(quality, there.get((slug, quality))) for quality in profile.presets])
-        for slug, profile in PROFILES.items()
-        if without_format(plan, slug) is None and _can_be(clip, slug)
-    ]
+    """The formats that the plan has and that the clip can be had in, each as the clip itself is but for that."""
+    original = Original.of(clip)
+    there = {form_of(found): found for found in asking.renditions_of(workspace, clip.pk)}
+    found = []
+    for slug, profile in PROFILES.items():
+        if without_format(plan, slug) is None:
+            forms = _forms(original, slug, profile.presets)
+            choices = [Choice(form.quality, there.get(form)) for form in forms]
+            found.append(Row(slug, profile.name, choices))
+    return [row for row in found if row.choices]
 
 
 def unmarking(clip: Asset, plan: Entitlements) -> Unmarking | None:
@@ -82,17 +87,14 @@ def unmarking(clip: Asset, plan: Entitlements) -> Unmarking | None:
 def too_long(clip: Asset) -> str:
     """Why the clip cannot be had in any other form; "" where it can."""
     try:
-        asking.complete(clip, Form())
-    except ImpossibleForm:
-        return ""  # one format's own matter
-    except InvalidJob as refusal:
+        Original.of(clip).check_length()
+    except NotAClip as refusal:
         return refusal.message
     return ""
 
 
-def _can_be(clip: Asset, slug: str) -> bool:
+def _forms(original: Original, slug: str, qualities: Iterable[str]) -> list[Form]:
     try:
-        asking.complete(clip, Form(slug))
-    except InvalidJob:
-        return False
-    return True
+        return [original.complete(Wish(slug, quality)) for quality in qualities]
+    except (ImpossibleForm, NotAClip):
+        return []

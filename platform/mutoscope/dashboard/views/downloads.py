@@ -10,8 +10,8 @@ from django.shortcuts import redirect, render
 from django_htmx.http import HttpResponseClientRefresh
 
 from billing.entitlements import entitlements_of
-from generation.outputs.encoding import Form
 from generation.outputs.renditions import asking
+from generation.outputs.renditions.originals import Wish
 from mutoscope.accounts.selectors import Access
 from mutoscope.dashboard.downloads import rows, too_long, unmarking
 from mutoscope.dashboard.gate import Visit, require, workspace_page
@@ -26,7 +26,7 @@ def downloads(request: Visit, access: Access, asset_id: UUID) -> HttpResponse:
 @workspace_page("POST", needs="assets:write")
 def make_rendition(request: Visit, access: Access, asset_id: UUID) -> HttpResponse:
     """Have the clip made in a format and quality."""
-    asking.ask(access, asset_id, Form(request.POST.get("format", ""), request.POST.get("quality", "")))
+    asking.ask(access, asset_id, Wish(request.POST.get("format", ""), request.POST.get("quality", "")))
     return _shown(request, access, asset_id) if request.htmx else redirect("dashboard:downloads", asset_id)
 
 
