@@ -54,7 +54,8 @@ def decode(decoded: Decoded) -> Generator[bytes, None, None]:
     To be closed when fewer are wanted: a decoder runs until then.
     """
     source = decoded.source
-    video = ffmpeg.input(f"file:{decoded.clip.resolve()}", protocol_whitelist="file")["V:0"]
+    clip = ffmpeg.input(f"file:{decoded.clip.resolve()}", protocol_whitelist="file", err_detect="explode")
+    video = clip["V:0"]
     video = video.filter("fps", source.fps).filter("tpad", stop=-1, stop_mode="clone")
     video = video.filter("trim", end_frame=source.frames).filter(
         "scale", source.width, source.height, flags="bicubic+accurate_rnd+full_chroma_int+bitexact",
@@ -62,7 +63,7 @@ def decode(decoded: Decoded) -> Generator[bytes, None, None]:
     )  # fmt: skip
     output = video.output("pipe:", format="rawvideo", pix_fmt=decoded.pixels, fps_mode="passthrough")
     command = ffmpeg.compile(
-        output.global_args("-nostdin", "-hide_banner", "-loglevel", "error"), cmd=ffmpeg_executable()
+        output.global_args("-nostdin", "-hide_banner", "-loglevel", "error", "-xerror"), cmd=ffmpeg_executable()
     )
     with tempfile.TemporaryFile() as complaints:
         decoder = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints)

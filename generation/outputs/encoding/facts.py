@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,10 +19,14 @@ WITH_INDEX = frozenset({"mp4", "mov"})
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a clip is found to be. `pix_fmt` is empty where the format leaves no choice; `sound` is its codec."""
+    """What a clip is found to be.
+
+    `chroma` is its pixel format without the depth, which some decoders give more of than was encoded; it is empty
+    where the format leaves no choice. `sound` is its codec.
+    """
 
     codec: str
-    pix_fmt: str
+    chroma: str
     width: int
     height: int
     fps: int
@@ -36,7 +41,7 @@ def promised(source: Source, form: Form, *, with_sound: bool) -> Facts:
     profile, shape = profile_of(form), shape_of(source, form)
     return Facts(
         codec=profile.codec,
-        pix_fmt=pix_fmt_of(form) if profile.is_video else "",
+        chroma=_chroma(pix_fmt_of(form)) if profile.is_video else "",
         width=shape.width,
         height=shape.height,
         fps=shape.fps,
@@ -65,7 +70,7 @@ def found_in(path: Path, form: Form, shape: Shape) -> Facts:
         case "png":
             return _in_archive(path, shape)
         case "gif":
-            return replace(_in_media(path, form, containers=("gif",)), pix_fmt="")
+            return replace(_in_media(path, form, containers=("gif",)), chroma="")
         case _:
             return _in_media(path, form)
 
@@ -76,7 +81,7 @@ def _in_media(path: Path, form: Form, containers: tuple[str, ...] = CONTAINERS) 
         raise OSError("it has no pictures")
     return Facts(
         codec=video.codec,
-        pix_fmt=video.pix_fmt,
+        chroma=_chroma(video.pix_fmt),
         width=video.width,
         height=video.height,
         fps=round(video.fps),  # Matroska counts in milliseconds, GIF in hundredths
@@ -84,6 +89,10 @@ def _in_media(path: Path, form: Form, containers: tuple[str, ...] = CONTAINERS) 
         sound=media.audio.codec if media.audio else None,
         index_first=profile_of(form).muxer in WITH_INDEX and is_faststart(path),
     )
+
+
+def _chroma(pix_fmt: str) -> str:
+    return re.sub(r"\d+le$", "", pix_fmt)
 
 
 def _in_webp(path: Path, shape: Shape) -> Facts:

@@ -87,7 +87,7 @@ def outputs(
         streams = [_for_encoder(_pictures(leg, source, target, reel, marks), profile, encoder)]
         options = {**profile.options, **encoder.options, "vcodec": encoder.name, "format": profile.muxer}
         if encoder.pix_fmt:
-            options["pix_fmt"] = encoder.pix_fmt
+            options.setdefault("pix_fmt", encoder.pix_fmt)
         if profile.sound and target in sounds:
             streams.append(looped_sound(sounds[target], source, target.form))
             options |= {**profile.sound.options, "acodec": profile.sound.encoder}
@@ -177,7 +177,8 @@ def _moved(video: Any, source: Source, form: Form, shape: Shape, reel: Reel) -> 
         video = _piece(video, start, start + length + (RUN_ON if rises and form.loop else 0), source.fps)
     if shape.fps == source.fps:
         return video
-    video = video.filter("tpad", stop=RUN_ON + source.fps, stop_mode="clone")
+    # At its end a loop goes on as it begins; other clips stand still for what looks ahead.
+    video = _even(video, length, shape) if form.loop else video.filter("tpad", stop=source.fps, stop_mode="clone")
     if rises:
         video = video.filter(
             "minterpolate", fps=shape.fps, mi_mode="mci", mc_mode="aobmc", me_mode="bidir", vsbmc=1
@@ -185,6 +186,11 @@ def _moved(video: Any, source: Source, form: Form, shape: Shape, reel: Reel) -> 
     else:
         video = video.filter("fps", shape.fps, round="up")
     return _piece(video, 0, shape.frames, shape.fps)
+
+
+def _even(video: Any, frames: int, shape: Shape) -> Any:
+    """A loop's frames spread evenly over the frames that it will have: else its seam would be a longer step."""
+    return video.filter("settb", f"1/{shape.fps * frames}").filter("setpts", f"N*{shape.frames}")
 
 
 def _crossfaded(video: Any, source: Source, start: int, run_on: int) -> Any:

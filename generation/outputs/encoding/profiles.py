@@ -150,6 +150,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
                     "standard": Preset({}, fits=480, max_fps=15),
                     "best": Preset({}),
                 },
+                tuning={"pix_fmt": "pal8"},
                 options={**BITEXACT, "loop": 0},
                 is_even=False,
                 max_fps=50,  # it counts in hundredths of a second, and players take less than two for ten
