@@ -68,7 +68,7 @@ class AssetSerializer(serializers.ModelSerializer[Asset]):
         model = Asset
         fields = [
             "id", "kind", "origin", "name", "media_type", "uploaded_type", "size_bytes", "sha256", "width",
-            "height", "seconds", "fps", "color", "url", "thumbnail_url",
+            "height", "seconds", "fps", "color", "is_marked", "url", "thumbnail_url",
             "poster_url", "preview_url", "strip_url", "strip_tiles", "provenance", "created_at",
         ]  # fmt: skip
 

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from assets.inspection import Limits, Picture, Rejected, inspect_upload
-from assets.models import Asset
+from assets.models import Asset, Rendition
 from assets.selectors import asset_of, used_bytes
 from mutoscope.accounts.models import Workspace
 from mutoscope.accounts.selectors import Access
@@ -106,8 +106,17 @@ def remove(asset: Asset) -> bool:
     with transaction.atomic():
         gone = Asset.objects.filter(pk=asset.pk, deleted_at=None).update(deleted_at=timezone.now())
         if gone:
-            transaction.on_commit(lambda: discard_files(asset))
+            transaction.on_commit(lambda: _discard_everything(asset))
     return bool(gone)
+
+
+def _discard_everything(asset: Asset) -> None:
+    """Remove the asset's files from storage, and with them what was made of it in other forms."""
+    discard_files(asset)
+    for rendition in Rendition.objects.filter(asset=asset):
+        if rendition.file:
+            rendition.file.delete(save=False)
+        rendition.delete()
 
 
 def discard_files(asset: Asset) -> None:

@@ -9,9 +9,9 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
 
 from generation import catalog
+from generation.outputs.encoding import hardware
 from generation.safety.moderation import nudity
 from generation.safety.moderation.chosen import BUILT_IN, moderator
-from generation.outputs.encoding import hardware
 
 
 @register

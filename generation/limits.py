@@ -59,6 +59,21 @@ def check_upload(plan: Entitlements, used: int, asked: int) -> None:
         )  # fmt: skip
 
 
+def check_format(plan: Entitlements, name: str) -> None:
+    """Whether the plan has clips in the format. Raises `NotInPlan`."""
+    if refusal := without_format(plan, name):
+        raise refusal
+
+
+def check_unmarked(plan: Entitlements) -> None:
+    """Whether the plan has clips without the operator's visible mark. Raises `NotInPlan`."""
+    if plan.watermark:
+        raise NotInPlan(
+            f"{plan.source_of('watermark')} has clips with a visible mark, and none without",
+            limit="watermark", allowed=True, asked=False,
+        )  # fmt: skip
+
+
 def without_tier(plan: Entitlements, tier: str) -> NotInPlan | None:
     """Why the plan refuses the tier; None where it does not."""
     return _unless_named(plan, "tiers", plan.tiers, "tier", tier)

@@ -8,8 +8,9 @@ from celery import shared_task
 
 from generation import recovery, retention, usage_warnings, workers
 from generation.forecast import pace
+from generation.outputs.renditions import keeping, making
 from generation.worker import runtime
-from mutoscope.celery import WARNING_INTERVAL
+from mutoscope.celery import MEDIA_QUEUE, WARNING_INTERVAL
 
 
 @shared_task(name="generation.serve", ignore_result=True)
@@ -20,12 +21,14 @@ def serve(lane: str) -> None:
 
 @shared_task(name="generation.recover", ignore_result=True)
 def recover() -> None:
-    """What must not wait: lost jobs, deadlines, scheduled jobs, workspaces held back, tickets."""
+    """What must not wait: lost jobs, deadlines, scheduled jobs, workspaces held back, lost renditions, tickets."""
     recovery.return_lost_jobs()
     recovery.expire_overdue_jobs()
     recovery.release_scheduled_jobs()
     recovery.release_throttled_flows()
     recovery.reissue_tickets()
+    keeping.return_lost()
+    keeping.reissue_tickets()
 
 
 @shared_task(name="generation.measure_pace", ignore_result=True)
@@ -37,10 +40,11 @@ def measure_pace() -> None:
 
 @shared_task(name="generation.retain", ignore_result=True)
 def retain() -> None:
-    """Remove what nobody needs any more: checkpoints, files that became no clip, workers long gone."""
+    """Remove what nobody needs any more: checkpoints, files that became no clip, workers long gone, renditions."""
     retention.discard_checkpoints()
     retention.discard_unpublished_clips()
     workers.forget_workers()
+    keeping.discard_unused()
 
 
 @shared_task(name="generation.warn_of_limits", ignore_result=True)
@@ -64,3 +68,9 @@ def send_warning(workspace_id: str, limit: str) -> None:
 def retire_clips() -> None:
     """Remove the clips that plans keep no longer."""
     retention.discard_outdated_clips()
+
+
+@shared_task(name="generation.make_rendition", queue=MEDIA_QUEUE, ignore_result=True)
+def make_rendition() -> None:
+    """A ticket: make one rendition, if one waits."""
+    making.make_next()

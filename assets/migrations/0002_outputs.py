@@ -47,6 +47,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "is_reissue",
+                    models.BooleanField(
+                        default=False, help_text="It is to take the place of the clip's own file."
+                    ),
+                ),
+                (
                     "state",
                     models.CharField(
                         choices=[
@@ -255,7 +261,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="rendition",
             constraint=models.UniqueConstraint(
-                fields=("asset", "format", "quality", "fps", "width", "loop", "mark"),
+                fields=("asset", "format", "quality", "fps", "width", "loop", "mark", "is_reissue"),
                 name="rendition_once",
                 nulls_distinct=False,
             ),

@@ -17,6 +17,15 @@ class Rendition(models.Model):
     """A clip in another form: format, quality, frame rate, loop, with or without visible mark.
 
     Made once from the clip's master and kept beside it; whoever asks for the same form again gets the same row.
+
+    ```
+    queued ── claim ──▶ making ──▶ ready
+       ▲ ▲                │ │
+       │ └── lease lost ◀─┘ └────▶ failed
+       └────── asked for again ──────┘
+    ```
+
+    One that is a reissue takes the place of the clip's own file when it is made, and its row is gone.
     """
 
     class State(models.TextChoices):
@@ -24,6 +33,11 @@ class Rendition(models.Model):
         MAKING = "making"
         READY = "ready"
         FAILED = "failed"
+
+    OPEN = frozenset({State.QUEUED, State.MAKING})
+    """It is not made yet."""
+    ENDED = frozenset({State.READY, State.FAILED})
+    """Nobody is at it, or will be."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     asset = models.ForeignKey(Asset, on_delete=models.CASCADE, related_name="renditions")
@@ -39,6 +53,7 @@ class Rendition(models.Model):
     mark = models.CharField(
         max_length=64, blank=True, help_text="Digest of the visible mark that it carries; empty is none."
     )
+    is_reissue = models.BooleanField(default=False, help_text="It is to take the place of the clip's own file.")
 
     state = models.CharField(max_length=6, choices=State, default=State.QUEUED)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
@@ -55,7 +70,7 @@ class Rendition(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["asset", "format", "quality", "fps", "width", "loop", "mark"],
+                fields=["asset", "format", "quality", "fps", "width", "loop", "mark", "is_reissue"],
                 name="rendition_once",
                 nulls_distinct=False,
             ),

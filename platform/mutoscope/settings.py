@@ -251,7 +251,10 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "ENUM_NAME_OVERRIDES": {"JobStateEnum": "generation.models.Job.State"},
+    "ENUM_NAME_OVERRIDES": {
+        "JobStateEnum": "generation.models.Job.State",
+        "RenditionStateEnum": "assets.models.Rendition.State",
+    },
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums"],
 }
 
@@ -285,6 +288,8 @@ JOB_LEASE = seconds("JOB_LEASE_SECONDS", default=30.0)
 """A worker that does not renew its lease for this long has lost the job."""
 JOB_MAX_ATTEMPTS = whole("JOB_MAX_ATTEMPTS", default=3)
 """Attempts that may fail or get lost; those that are given back because a worker stops do not count."""
+RENDITION_UNUSED = timedelta(days=whole("RENDITION_UNUSED_DAYS", default=30))
+"""Clips in other forms that nobody has asked for in this time are removed; they can be made again."""
 RECOVERY_INTERVAL = seconds("RECOVERY_INTERVAL_SECONDS", default=5.0)
 """How often expired leases, passed deadlines, scheduled jobs and missing tickets are looked for."""
 TIER_PROMISES = {

@@ -6,8 +6,10 @@ from rest_framework.routers import SimpleRouter
 
 from billing.payments.webhook import StripeWebhookView
 from generation.api.jobs import JobViewSet
+from generation.api.marks import MarkView
 from generation.api.models import ModelViewSet
 from generation.api.planner import PlannerView
+from generation.api.renditions import ReissueView, RenditionsView, RenditionView
 from generation.api.usage import CreditsView, UsageFileView, UsageView
 from mutoscope.accounts.api import MeView, WorkspaceView
 from mutoscope.api.assets import AssetViewSet
@@ -21,6 +23,10 @@ router.register("jobs", JobViewSet, basename="job")
 urlpatterns = [
     path("me", MeView.as_view(), name="me"),
     path("workspace", WorkspaceView.as_view(), name="workspace"),
+    path("workspace/mark", MarkView.as_view(), name="mark"),
+    path("assets/<uuid:asset_id>/renditions", RenditionsView.as_view(), name="renditions"),
+    path("assets/<uuid:asset_id>/renditions/<uuid:rendition_id>", RenditionView.as_view(), name="rendition"),
+    path("assets/<uuid:asset_id>/reissue", ReissueView.as_view(), name="reissue"),
     path("planner", PlannerView.as_view(), name="planner"),
     path("billing/stripe/webhook", StripeWebhookView.as_view(), name="stripe-webhook"),
     path("usage", UsageView.as_view(), name="usage"),

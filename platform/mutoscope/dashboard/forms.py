@@ -11,6 +11,8 @@ from django.utils.datastructures import MultiValueDict
 from generation import catalog
 from generation.adapters import AdapterWish
 from generation.catalog.schema import Mode
+from generation.models import VisibleMark
+from generation.outputs.visible.editing import USUAL, MarkWish
 from generation.services import JobRequest
 from mutoscope.accounts.models import ApiKey
 from mutoscope.errors import Refusal
@@ -104,3 +106,43 @@ class KeyForm(RefusableForm):
 
     name = forms.CharField(required=False, max_length=80, strip=True)
     scopes = forms.MultipleChoiceField(required=False, choices=ApiKey.Scope.choices)
+
+
+class MarkForm(RefusableForm):
+    """The workspace's visible mark; sizes are in percent, as people say them."""
+
+    is_on = forms.BooleanField(required=False)
+    text = forms.CharField(required=False, max_length=200)
+    picture = forms.FileField(required=False, allow_empty_file=True)
+    without_picture = forms.BooleanField(required=False)
+    position = forms.CharField(required=False, initial=USUAL.position)
+    size = forms.FloatField(initial=100 * USUAL.size)
+    opacity = forms.FloatField(initial=100 * USUAL.opacity)
+    drifts = forms.BooleanField(required=False)
+
+    @staticmethod
+    def initial_of(mark: VisibleMark | None) -> dict[str, Any]:
+        """What the form starts from: the mark that is there, else the usual one."""
+        found = mark or USUAL
+        return {
+            "is_on": found.is_on,
+            "text": found.text,
+            "position": found.position,
+            "size": round(100 * found.size),
+            "opacity": round(100 * found.opacity),
+            "drifts": found.drifts,
+        }
+
+    def to_wish(self) -> MarkWish:
+        """The mark that is asked for."""
+        asked = self.cleaned_data
+        return MarkWish(
+            is_on=asked["is_on"],
+            text=asked["text"],
+            picture=asked["picture"],
+            without_picture=asked["without_picture"],
+            position=asked["position"],
+            size=asked["size"] / 100,
+            opacity=asked["opacity"] / 100,
+            drifts=asked["drifts"],
+        )

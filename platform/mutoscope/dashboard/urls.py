@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from mutoscope.dashboard.views import billing, create, jobs, library, usage, workspace
+from mutoscope.dashboard.views import billing, create, downloads, jobs, library, mark, usage, workspace
 
 app_name = "dashboard"
 urlpatterns = [
@@ -16,6 +16,13 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/cancel", jobs.cancel_job, name="cancel_job"),
     path("library", library.library, name="library"),
     path("library/<uuid:asset_id>/delete", library.delete_asset, name="delete_asset"),
+    path("library/<uuid:asset_id>/downloads", downloads.downloads, name="downloads"),
+    path("library/<uuid:asset_id>/renditions", downloads.make_rendition, name="make_rendition"),
+    path("library/<uuid:asset_id>/reissue", downloads.reissue, name="reissue"),
+    path("mark", mark.mark, name="mark"),
+    path("mark/save", mark.save_mark, name="save_mark"),
+    path("mark/preview", mark.preview_mark, name="preview_mark"),
+    path("mark/remove", mark.remove_mark, name="remove_mark"),
     path("billing", billing.billing, name="billing"),
     path("billing/packs/<slug:slug>/buy", billing.buy_pack, name="buy_pack"),
     path("billing/plans/<slug:slug>/buy", billing.buy_plan, name="buy_plan"),

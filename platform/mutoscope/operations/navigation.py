@@ -21,6 +21,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
                 _link("Workers", "memory", "generation_worker"),
                 _link("Licences", "gavel", "generation_licenceacceptance"),
                 _link("Adapters", "layers", "generation_adapter"),
+                _link("Visible marks", "branding_watermark", "generation_visiblemark"),
             ],
         },
         {

@@ -15,6 +15,7 @@ from generation import catalog, retention, selectors, services, settlement
 from generation.forecast.outlook import outlook, outlooks
 from generation.models import Job
 from mutoscope.accounts.selectors import Access
+from mutoscope.dashboard.downloads import unmarking
 from mutoscope.dashboard.gate import Visit, workspace_page
 from mutoscope.dashboard.paging import page_of
 from mutoscope.dashboard.words import expectation, lines
@@ -81,6 +82,7 @@ def cancel_job(request: Visit, access: Access, job_id: UUID) -> HttpResponse:
 def _facts(access: Access, job_id: UUID) -> dict[str, Any]:
     found = selectors.job(access.workspace, job_id)
     clip = _still_there(found.output)
+    plan = entitlements_of(access.workspace.pk)
     return {
         "job": found,
         "active": found.state in Job.ACTIVE,
@@ -91,7 +93,8 @@ def _facts(access: Access, job_id: UUID) -> dict[str, Any]:
         "picture": _still_there(found.picture),
         "last_picture": _still_there(found.last_picture),
         "clip": clip,
-        "kept_until": retention.kept_until(clip, entitlements_of(access.workspace.pk)) if clip else None,
+        "kept_until": retention.kept_until(clip, plan) if clip else None,
+        "unmarking": unmarking(clip, plan) if clip else None,
         "is_cut": (found.engine_width, found.engine_height, found.engine_frames)
         != (found.width, found.height, found.frames),
         "recipe": lines(found.recipe),
