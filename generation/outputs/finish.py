@@ -20,11 +20,16 @@ from assets.services import discard_files
 from generation import attempts
 from generation.engines.base import EngineError
 from generation.models import Job
+from generation.outputs.cropping import middle
 from generation.outputs.encode import add_sound, encode_mp4
+from generation.outputs.quality.check import CLIP_BROKEN, Check, Checker
 from generation.worker.leases import Hold
 from generation.worker.patience import patiently
 from generation.worker.stream import FrameStream
 from mutoscope.media import MediaError, is_faststart, probe
+
+FIRST, LAST = "picture", "last-picture"
+"""What the local copies of a job's pictures are called, but for their suffixes."""
 
 
 def make_clip(hold: Hold, stream: FrameStream, scratch: Path) -> None:
@@ -38,7 +43,8 @@ def make_clip(hold: Hold, stream: FrameStream, scratch: Path) -> None:
     job = hold.job
     # 1. Encode, while the frames are still being made.
     clip = scratch / "clip.mp4"
-    poster = _Poster(stream, job)
+    checker = Checker(job)
+    poster = _Poster(stream, job, checker)
     made = {"width": job.engine_width, "height": job.engine_height}
     encode_mp4(poster.watch(), clip, **made, fps=job.fps, crop=(job.width, job.height))
 
@@ -50,11 +56,12 @@ def make_clip(hold: Hold, stream: FrameStream, scratch: Path) -> None:
         )
     )
 
-    # 3. Lay the sound under it, and check that it is what was asked for, by decoding it.
+    # 3. Lay the sound under it, and check that it is what was asked for, by decoding it, and worth having.
     if done.sound is not None:
         silent, clip = clip, scratch / "clip-with-sound.mp4"
         add_sound(silent, done.sound, clip, seconds=job.frames / job.fps)
     check_clip(clip, job, with_sound=done.sound is not None)
+    check = checker.check(first=_local(scratch, FIRST), last=_local(scratch, LAST))
 
     # 4. Store, under a name of this attempt's own, which the attempt notes before anything is there.
     asset = _asset(job, clip)
@@ -63,8 +70,8 @@ def make_clip(hold: Hold, stream: FrameStream, scratch: Path) -> None:
     try:
         _store(hold, asset.file, "clip.mp4", clip.read_bytes)
         _store(hold, asset.thumbnail, "poster.webp", lambda: thumbnail.data)
-        # 5. Publish: asset, success and event in one transaction.
-        _publish(hold, asset)
+        # 5. Publish: asset, check, success and event in one transaction.
+        _publish(hold, asset, check)
     except DatabaseError:
         # Whether it was committed is not known: a file too many is better than a clip without one.
         raise
@@ -96,13 +103,13 @@ def _store(hold: Hold, field: FieldFile, name: str, content: Callable[[], bytes]
         raise
 
 
-def _publish(hold: Hold, asset: Asset) -> None:
+def _publish(hold: Hold, asset: Asset, check: Check) -> None:
     """Publish the clip. Raises `attempts.Lost` when it certainly was not, else the database's error."""
     failed: list[DatabaseError] = []
 
     def succeed() -> None:
         try:
-            attempts.succeed(hold.job, asset)
+            attempts.succeed(hold.job, asset, check)
         except DatabaseError as error:
             failed.append(error)
             raise
@@ -120,7 +127,7 @@ def check_clip(path: Path, job: Job, *, with_sound: bool = False) -> None:
     try:
         media = probe(path, strict=True)
     except MediaError as error:
-        raise EngineError("clip_broken", f"the clip does not decode: {error}", "ours") from error
+        raise EngineError(CLIP_BROKEN, f"the clip does not decode: {error}", "ours") from error
     video, sound = media.video, media.audio.codec if media.audio else None
     found = (
         (video.codec, video.pix_fmt, video.width, video.height, video.frames, sound, is_faststart(path))
@@ -130,7 +137,7 @@ def check_clip(path: Path, job: Job, *, with_sound: bool = False) -> None:
     wanted = ("h264", "yuv420p", job.width, job.height, job.frames, "aac" if with_sound else None, True)
     if found != wanted:
         raise EngineError(
-            "clip_broken",
+            CLIP_BROKEN,
             "codec, pixel format, width, height, frames, codec of the sound and moov-first must be "
             f"{wanted}, but are {found}",
             "ours",
@@ -138,10 +145,13 @@ def check_clip(path: Path, job: Job, *, with_sound: bool = False) -> None:
 
 
 class _Poster:
-    """Keeps the middle frame as it passes by, and lets no more frames pass than the clip is to have."""
+    """Keeps the middle frame as it passes by, and lets no more frames pass than the clip is to have.
 
-    def __init__(self, stream: FrameStream, job: Job) -> None:
-        self._stream, self._job = stream, job
+    Each of them is shown to `checker`.
+    """
+
+    def __init__(self, stream: FrameStream, job: Job, checker: Checker) -> None:
+        self._stream, self._job, self._checker = stream, job, checker
         self._frame = b""
 
     def watch(self) -> Iterator[memoryview]:
@@ -149,14 +159,19 @@ class _Poster:
             if index == self._job.frames // 2:
                 self._frame = bytes(frame)
             if index < self._job.frames:
+                self._checker.see_made(frame)
                 yield frame
 
     def image(self) -> Image.Image:
         job = self._job
         whole = Image.frombytes("RGB", (job.engine_width, job.engine_height), self._frame)
-        # As ffmpeg crops: the middle, rounded to even pixels.
-        left, top = ((job.engine_width - job.width) // 2) & ~1, ((job.engine_height - job.height) // 2) & ~1
+        left, top = middle(whole.size, (job.width, job.height))
         return whole.crop((left, top, left + job.width, top + job.height))
+
+
+def _local(scratch: Path, name: str) -> Path | None:
+    """The picture that the worker has fetched for the engine; None where the job has none."""
+    return next(scratch.glob(f"{name}.*"), None)
 
 
 def _subject(job: Job) -> str:

@@ -22,7 +22,7 @@ from generation.engines.base import Cancelled, Checkpoint, EngineError, EngineRe
 from generation.engines.frames import FrameRing
 from generation.engines.process import Checkpointing
 from generation.models import Job
-from generation.outputs.finish import make_clip
+from generation.outputs.finish import FIRST, LAST, make_clip
 from generation.worker import adapters, checkpoints
 from generation.worker.checkpoints import CheckpointKeeper
 from generation.worker.drain import Drain, Outlook, Wish
@@ -265,8 +265,8 @@ def make_request(hold: Hold, folder: Path, memory_plan: str) -> EngineRequest:
         mode=job.mode,
         prompt=job.prompt,
         negative_prompt=job.negative_prompt,
-        image=_copy(hold, job.picture, folder / "picture"),
-        last_image=_copy(hold, job.last_picture, folder / "last-picture"),
+        image=_copy(hold, job.picture, folder / FIRST),
+        last_image=_copy(hold, job.last_picture, folder / LAST),
         width=job.engine_width,
         height=job.engine_height,
         frames=job.engine_frames,

@@ -137,7 +137,7 @@ class JobsMachine(RuleBasedStateMachine):
     def drain(self, copy: Job) -> None:
         before = Job.objects.get(pk=copy.pk)
         held = self.holds(copy)
-        assert attempts.give_back(copy, "stopped", "the worker was stopped", counts=False) == held
+        assert attempts.give_back(copy, "stopped", "the worker was stopped", blame="", counts=False) == held
         if held:
             assert Job.objects.get(pk=copy.pk).failures == before.failures
 

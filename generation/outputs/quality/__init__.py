@@ -1,7 +1,7 @@
 """Quality of finished clips: measured as their frames pass, and judged.
 
-`generation.outputs.quality.meter.Meter` measures; it is not imported here, for it brings numpy and OpenCV with it,
-which only those need who look at pixels.
+What looks at pixels is not imported here, for it brings numpy and OpenCV with it: `meter.Meter`, which measures,
+`files.measure` and `comparison.compare`. `check.Checker` is the finish stage's.
 """
 
 from generation.outputs.quality.figures import Look, Measured

@@ -37,17 +37,18 @@ class Measured:
     """Of the input picture, as the engine was to frame it: a black clip of a black picture is no fault."""
 
     still: float
-    """Share of the steps from frame to frame without change, 0 to 1."""
+    """Share of the steps from frame to frame without change anywhere, 0 to 1."""
     longest_still: float
     """The longest time without change, in seconds."""
     dynamic_degree: float | None
     """How fast the fastest 5 % of the picture move, in % of its longer side a second, on average over the sampled
-    steps. As VBench's *dynamic degree* (Huang et al., 2024), with the optical flow of DIS (Kroeger et al., 2016) in
-    RAFT's place. None of fewer than three frames."""
+    steps. As VBench's *dynamic degree* (Huang et al., 2024), with the optical flow of DIS (Kroeger et al., 2016)
+    in RAFT's place. None of fewer than three frames."""
     flicker: float | None
-    """Amplitude of brightness that alternates from frame to frame, in levels of 255: the mean of a quarter of the
-    second difference over time, in 8 × 8 cells of the picture, less what motion explains. VBench's *temporal
-    flickering* takes plain differences, which only still scenes allow."""
+    """Amplitude of brightness that alternates from frame to frame, in levels of 255: half of what is left, in
+    cells of 16 pixels, of a frame less the mean of its neighbours moved half of the way to each other; the upper
+    quartile of the sampled frames. VBench's *temporal flickering* takes plain differences, which only still scenes
+    allow."""
     coherence: float | None
     """Share of the picture, 0 to 1, where the flow forth and the flow back agree (the test of Sundaram et al.,
     2010). Noise and boiling textures have no such flow."""
@@ -58,16 +59,16 @@ class Measured:
     """Sudden changes of the whole picture."""
 
     first_frame: float | None
-    """Structural similarity (SSIM of Wang et al., 2004; -1 to 1) of the first frame and the input picture, of which
-    the part is taken that the frame shows. None without a picture."""
+    """Structural similarity (SSIM of Wang et al., 2004, over the three colours; -1 to 1) of the first frame and
+    the input picture, of which the part is taken that the frame shows. None without a picture."""
     last_frame: float | None
     """The same of the last frame and the picture that the clip is to end on."""
     identity: float | None
     """How much of the subject of the first frame is seen again, looked for twice a second, 0 to 1: the mean of the
-    share of its ORB features (Rublee et al., 2011) that are found again as one body, and of how much of its colours
-    is still there (intersection of histograms). The subject is what stands out from the border (minimum barrier
-    distance), else the middle. What VBench calls *subject consistency*, without its network. None where the subject
-    has hardly any features, or the clip takes less than half a second."""
+    share of its ORB features (Rublee et al., 2011) that are found again as one body, and of how much of its
+    colours is still there (intersection of histograms). The subject is what stands out from the border (minimum
+    barrier distance), else the middle. What VBench calls *subject consistency*, without its network. None where
+    the subject has hardly any features, or the clip takes less than half a second."""
     sharpness: float
     """Variance of the Laplacian (Pech-Pacheco et al., 2000) of the brightness in the middle of the sampled frames,
     at full size; 0 or more, in squared levels. Only clips of the same picture and size compare."""

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from generation.outputs.quality.thumbnails import BLOCK, Luma
+from generation.outputs.quality.thumbnails import Luma, cells
 
 _SMALLEST = 32
 """Pixels of the shorter side below which the flow's pyramid has no levels: such thumbnails are enlarged."""
@@ -33,7 +33,7 @@ class MotionMeter:
     """Dense optical flow forth and back (DIS, Kroeger et al., 2016)."""
 
     def __init__(self) -> None:
-        self._dis: Any = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
     def between(self, before: Luma, at: Luma, after: Luma) -> Motion:
         """What moved from `before` to `after`, and whether `at` lies half of the way."""
@@ -59,19 +59,13 @@ class MotionMeter:
             speed=_fastest(np.sqrt(lengths)) / 2 / max(width, height),
             coherence=float(agree.mean()),
             smoothness=1.0 - float(np.abs(left_over).mean()) / 255,
-            flicker=float(np.abs(_cells(left_over)).mean()) / 2,
+            flicker=float(np.abs(cells(left_over)).mean()) / 2,
         )
 
 
 def _fastest(speeds: NDArray[np.float32]) -> float:
     count = max(1, round(_FASTEST * speeds.size))
     return float(np.partition(speeds.ravel(), -count)[-count:].mean())
-
-
-def _cells(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    height, width = values.shape
-    size = (max(1, width // (2 * BLOCK)), max(1, height // (2 * BLOCK)))
-    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _large_enough(luma: Luma) -> Luma:

@@ -18,6 +18,8 @@ _MIDDLE = 0.7
 """Share of width and height in which the subject is taken to be where nothing stands out."""
 _SMALLEST = 0.05
 """Share of the frame that a subject which stands out has at least."""
+_COARSE = 0.3
+"""The subject is told from its ground on so much smaller a picture: it takes a tenth of the time."""
 _FEATURES = 400
 _FEWEST = 12
 """With fewer features the share of those found again says nothing."""
@@ -31,11 +33,11 @@ class SubjectMeter:
     """Remembers the subject of the first frame, and looks for it in later ones."""
 
     def __init__(self, frame: Picture) -> None:
-        self._orb: Any = cv2.ORB_create(nfeatures=_FEATURES, fastThreshold=8)
+        self._orb: Any = cv2.ORB.create(nfeatures=_FEATURES, fastThreshold=8)
         small = _small(frame)
-        subject = _subject_of(small)
-        self._colors = _colors(small, subject)
-        points, features = self._orb.detectAndCompute(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), subject)
+        self._subject = _subject_of(small)
+        self._colors = _colors(small, self._subject)
+        points, features = self._orb.detectAndCompute(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), self._subject)
         self._places, self._features = _places(points), features
 
     @property
@@ -46,22 +48,29 @@ class SubjectMeter:
     def share_in(self, frame: Picture) -> float:
         """How much of it is in the frame, 0 to 1."""
         small = _small(frame)
-        colors = float(np.minimum(self._colors, _colors(small, _subject_of(small))).sum())
-        return (self._features_in(small) + colors) / 2
+        share, moved = self._found_in(small)
+        subject = self._subject
+        if moved is not None:
+            subject = np.asarray(cv2.warpPerspective(subject, moved, subject.shape[::-1]), np.uint8)
+        colors = float(np.minimum(self._colors, _colors(small, subject)).sum())
+        return (share + colors) / 2
 
-    def _features_in(self, small: Picture) -> float:
+    def _found_in(self, small: Picture) -> tuple[float, NDArray[np.float64] | None]:
+        """The share of its features that are found again as one body, and how that body has moved, if at all."""
         points, features = self._orb.detectAndCompute(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), None)
         if len(points) < 2:
-            return 0.0
+            return 0.0, None
         pairs = cv2.BFMatcher(cv2.NORM_HAMMING).knnMatch(self._features, features, k=2)
         good = [best for best, second in pairs if best.distance < _DISTINCT * second.distance]
-        if len(good) < 4:
-            return 0.0
-        places = _places(points)
+        if len(good) < _FEWEST:
+            return 0.0, None
         here = self._places[[match.queryIdx for match in good]]
-        there = places[[match.trainIdx for match in good]]
-        _, fits = cv2.findHomography(here, there, cv2.RANSAC, _ASTRAY)
-        return float(fits.sum()) / len(self._places) if fits is not None else 0.0
+        there = _places(points)[[match.trainIdx for match in good]]
+        # None where they fit no body, which the library's types do not tell.
+        found: tuple[Any, Any] = cv2.findHomography(here, there, cv2.RANSAC, _ASTRAY)
+        moved, fits = found
+        share = float(fits.sum()) / len(self._places) if fits is not None else 0.0
+        return share, moved
 
 
 def _small(frame: Picture) -> Picture:
@@ -75,13 +84,13 @@ def _small(frame: Picture) -> Picture:
 def _subject_of(picture: Picture) -> NDArray[np.uint8]:
     """A mask of what stands out from the border; of the middle where that is next to nothing."""
     height, width = picture.shape[:2]
-    stands_out = np.asarray(subject_mask(picture) > 0.5, np.uint8) * 255
-    if (stands_out > 0).mean() >= _SMALLEST:
-        return stands_out
-    mask = np.zeros((height, width), np.uint8)
-    down, across = (round(side * (1 - _MIDDLE) / 2) for side in (height, width))
-    mask[down : height - down, across : width - across] = 255
-    return mask
+    mask = subject_mask(np.asarray(cv2.resize(picture, None, fx=_COARSE, fy=_COARSE), np.uint8))
+    stands_out = cv2.resize(mask, (width, height)) > 0.5
+    if stands_out.mean() < _SMALLEST:
+        down, across = (round(side * (1 - _MIDDLE) / 2) for side in (height, width))
+        stands_out[:] = False
+        stands_out[down : height - down, across : width - across] = True
+    return np.asarray(stands_out, np.uint8) * np.uint8(255)
 
 
 def _colors(picture: Picture, subject: NDArray[np.uint8]) -> NDArray[np.float32]:

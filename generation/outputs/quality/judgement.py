@@ -46,17 +46,17 @@ MOST = 0.6
 SOME = 0.1
 """Share of the frames that a cinema's fade may take without being a fault."""
 BLANK_MORE = 0.3
-"""Share of the area without detail, beyond the picture's own. Camera moves over pictures with a bare sky or a white
-ground reach 0.15; two fifths that were not decoded are 0.4."""
+"""Share of the area without detail, beyond the picture's own. Camera moves over pictures with a bare sky or a
+white ground reach 0.15; two fifths that were not decoded are 0.4."""
 FROZEN = 0.9
 """Share of the steps without change. The slowest camera move there is changes each step but the first and last
 ones, in which it speeds up and brakes; a clip that jumps off its picture and then stands still has 0.98."""
 STANDS_STILL = 0.35
 """Share of the clip's time that passes at one stretch without change."""
-HARDLY_MOVES = 0.25
-"""% of the picture's longer side a second: two pixels of 720p, which nobody sees."""
-FLICKERS = 4.0
-"""Levels of 255. Camera moves stay below 2, a lamp of the mains' frequency that one sees flicker has 5 and more."""
+HARDLY_MOVES = 0.1
+"""% of the picture's longer side a second: a pixel of 720p, which nobody sees."""
+FLICKERS = 2.5
+"""Levels of 255. Camera moves stay below 0.2."""
 INCOHERENT = 0.5
 """Share of the picture whose motion agrees forth and back. Fast moves reach down to 0.7; soft noise has 0.1."""
 UNLIKE = 0.35
@@ -123,8 +123,9 @@ def _looks(look: Look, picture: Look) -> Iterator[str]:
 
 
 def _motion(measured: Measured, *, moves: bool) -> Iterator[str]:
-    shows = not (measured.picture and (measured.picture.flat or measured.picture.black))
-    if moves and shows and measured.dynamic_degree is not None:
+    # Over a picture of one colour, or of stripes, a camera may move and nothing change.
+    shows_motion = not (measured.picture and (measured.picture.flat or measured.picture.striped))
+    if moves and shows_motion and measured.dynamic_degree is not None:
         if measured.still >= FROZEN:
             yield "frozen"
         elif measured.longest_still > STANDS_STILL * measured.seconds:

@@ -19,21 +19,24 @@ from generation.outputs.quality.identity import SubjectMeter
 from generation.outputs.quality.thumbnails import (
     Luma,
     Picture,
+    cells,
     framed,
     likeness,
     look_at,
     luma_of,
     thumbnail,
-    whole,
 )
 
 SAMPLES_A_SECOND = 6
 """How often motion and sharpness are measured."""
-UNCHANGED = 0.02
-"""Levels of 255 by which a step may change the picture, on average, and still be no change."""
+UNCHANGED = 0.05
+"""Levels of 255 by which a step may change the cell of the picture that it changes most, and still be no
+change."""
 _CUT_LEVELS, _CUT_TIMES, _CUT_ALIKE = 8.0, 4.0, 0.6
 """A cut changes the picture by so many levels, by so many times as much as the median step, and leaves so little
 correlation between the frames before and after it."""
+_FLICKER = 0.75
+"""The quantile of the samples that is a clip's flicker: a cut alone is none, flicker for a part of the time is."""
 _SHARP_SIDE = 512
 """Pixels of the middle of the frame whose sharpness is measured."""
 
@@ -52,11 +55,13 @@ class Meter:
         self._recent: list[Luma] = []
         self._looks: list[Look] = []
         self._changes: list[float] = []
+        self._still: list[bool] = []
         self._alike: list[float] = []
         self._motions: list[Motion] = []
         self._sharpness: list[float] = []
         self._identity: list[float] = []
-        self._first: Luma
+        self._first: Picture
+        self._last: Picture
         self._subject: SubjectMeter
 
     def see(self, frame: Picture) -> None:
@@ -67,9 +72,10 @@ class Meter:
         index = len(self._looks)
         small = thumbnail(frame)
         luma = luma_of(small)
+        self._last = small
         self._looks.append(look_at(small, luma))
         if index == 0:
-            self._first, self._subject = luma, SubjectMeter(frame)
+            self._first, self._subject = small, SubjectMeter(frame)
         elif index % self._now_and_then == 0 and self._subject.is_known:
             self._identity.append(self._subject.share_in(frame))
         if index % self._every == 0:
@@ -79,11 +85,14 @@ class Meter:
     def _step(self, luma: Luma) -> None:
         if self._recent:
             before = self._recent[-1]
-            change = float(cv2.norm(before, luma, cv2.NORM_L1)) / luma.size
+            difference = np.asarray(cv2.absdiff(before, luma), np.float32)
+            change = float(difference.mean())
             self._changes.append(change)
+            self._still.append(float(cells(difference).max()) <= UNCHANGED)
             self._alike.append(_correlation(before, luma) if change > _CUT_LEVELS else 1.0)
         if len(self._recent) == 2 and (len(self._looks) - 1) % self._every == 0:
-            self._motions.append(self._flow.between(*self._recent, luma))
+            before, at = self._recent
+            self._motions.append(self._flow.between(before, at, luma))
         self._recent = [*self._recent[-1:], luma]
 
     def result(
@@ -91,27 +100,24 @@ class Meter:
     ) -> Measured:
         """The figures, now that all frames have been seen.
 
-        `first` and `last` are the pictures that the clip was to begin and to end on; `made` is the width and height
-        that the engine made, of which the clip is the middle. Raises `EngineError` (user) for a picture that does
-        not decode, and ValueError where there was no frame.
+        `first` and `last` are the pictures that the clip was to begin and to end on; `made` is the width and
+        height that the engine made, of which the clip is the middle. Raises `EngineError` (user) for a picture
+        that does not decode, and ValueError where there was no frame.
         """
         if not self._looks:
             raise ValueError("there must be a frame, but none was seen")
-        begun, ended = (
-            _Still(file, self.width, self.height, made) if file else None for file in (first, last)
-        )
-        still = [change <= UNCHANGED for change in self._changes]
+        begun, ended = (_Still(file, self.width, self.height, made) if file else None for file in (first, last))
         return Measured(
             frames=len(self._looks),
             seconds=len(self._looks) / self.fps,
             look=_mean_look(self._looks),
             picture=begun.look if begun else None,
-            still=_mean(still),
-            longest_still=_longest(still) / self.fps,
+            still=_mean(self._still),
+            longest_still=_longest(self._still) / self.fps,
             **self._motion(),
             cuts=self._cuts(),
             first_frame=begun.likeness(self._first) if begun else None,
-            last_frame=ended.likeness(self._recent[-1]) if ended else None,
+            last_frame=ended.likeness(self._last) if ended else None,
             identity=_mean(self._identity) if self._identity else None,
             sharpness=_mean(self._sharpness),
         )
@@ -126,7 +132,7 @@ class Meter:
         speed = mean("speed")
         return {
             "dynamic_degree": None if speed is None else 100 * self.fps * speed,
-            "flicker": mean("flicker"),
+            "flicker": float(np.quantile([motion.flicker for motion in found], _FLICKER)) if found else None,
             "coherence": mean("coherence"),
             "smoothness": mean("smoothness"),
         }
@@ -141,20 +147,19 @@ class Meter:
         )
 
 
-
 class _Still:
     """A picture that the clip was to begin or to end on."""
 
     def __init__(self, file: Path, width: int, height: int, made: tuple[int, int] | None) -> None:
-        self.small = framed(file, width, height, made or (width, height))
-        self._whole = whole(file)
+        self._file = file
+        self._small = framed(file, width, height, made or (width, height))
 
     @property
     def look(self) -> Look:
-        return look_at(self.small, luma_of(self.small))
+        return look_at(self._small, luma_of(self._small))
 
-    def likeness(self, shown: Luma) -> float:
-        return likeness(shown, luma_of(self.small), self._whole)
+    def likeness(self, shown: Picture) -> float:
+        return likeness(shown, self._small, self._file)
 
 
 def _sharpness(frame: Picture) -> float:

@@ -11,12 +11,13 @@ _HELD = re.compile(
 )
 
 
-def asks_for_motion(mode: str, prompt: str, negative_prompt: str = "") -> bool:
+def asks_for_motion(prompt: str, negative_prompt: str = "") -> bool:
     """Whether something was to move.
 
-    Every mode asks for motion: a clip is asked for, and not a picture. Only a prompt that holds the camera ("static
-    shot", "locked off", "no camera movement"; read as the preview engine reads it) or calls for stillness
-    ("motionless", "freeze frame") does not: what else there might move in it, nobody can tell from the words.
+    In every mode and of every model it is: a clip was asked for, and not a picture. Only a prompt that holds the
+    camera ("static shot", "locked off", "no camera movement"; read as the preview engine reads it) or calls for
+    stillness ("motionless", "freeze frame") does not: what else there might move in it, nobody can tell from the
+    words.
     """
     # Where pixels are looked at OpenCV is there; whoever only asks for verdicts need not load it.
     from generation.engines.preview.moves import read_shot
