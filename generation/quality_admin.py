@@ -94,9 +94,7 @@ class ClipCheckInline(ReadOnly, Found, TabularInline):
 
 def figures_of(measured: Mapping[str, Any]) -> SafeString:
     """The figures as a table."""
-    rows = [
-        [name.replace("_", " "), "–" if value is None else f"{value:g}"] for name, value in measured.items()
-    ]
+    rows = [[name.replace("_", " "), "–" if value is None else f"{value:g}"] for name, value in measured.items()]
     return render_to_string("admin/figures.html", {"table": {"headers": ["figure", "value"], "rows": rows}})
 
 

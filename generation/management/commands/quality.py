@@ -53,7 +53,9 @@ class Command(BaseCommand):
         # numpy and OpenCV are there for this alone.
         from generation.outputs.quality.files import measure  # noqa: PLC0415
 
-        measured = measure(_file(file), first=picture and _file(picture), last=last_picture and _file(last_picture))
+        measured = measure(
+            _file(file), first=picture and _file(picture), last=last_picture and _file(last_picture)
+        )
         judgement = judge(measured, moves=asks_for_motion(prompt))
         figures = measured.as_json()
         if options["json"]:

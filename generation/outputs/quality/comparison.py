@@ -23,7 +23,8 @@ _SEED = 20260101
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure that sets are compared by. `better` is 1 where more is better, -1 where less is, 0 where neither."""
+    """A figure that sets are compared by. `better` is 1 where more is better, -1 where less is, 0 where
+    neither."""
 
     name: str
     title: str
@@ -73,7 +74,8 @@ class Compared:
 
 
 def pairs_of(one: Path, other: Path) -> list[tuple[Path, Path]]:
-    """The clips that both folders have under the same name, whatever their formats, in the order of their names."""
+    """The clips that both folders have under the same name, whatever their formats, in the order of their
+    names."""
     left, right = _by_name(one, CLIPS), _by_name(other, CLIPS)
     return [(left[name], right[name]) for name in sorted(left.keys() & right.keys())]
 
@@ -85,9 +87,7 @@ def compare(pairs: Iterable[tuple[Path, Path]], pictures: Path | None = None) ->
     `MediaError` and `EngineError` as `files.measure` does.
     """
     stills = _by_name(pictures, PICTURES) if pictures else {}
-    measured = [
-        tuple(measure(clip, first=stills.get(clip.stem)) for clip in pair) for pair in pairs
-    ]
+    measured = [tuple(measure(clip, first=stills.get(clip.stem)) for clip in pair) for pair in pairs]
     return [found for figure in FIGURES if (found := _compared(figure, [(a, b) for a, b in measured]))]
 
 

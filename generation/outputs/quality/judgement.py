@@ -92,7 +92,12 @@ def judge(measured: Measured, *, moves: bool, ignore: Collection[str] = ()) -> J
 
     `moves`: motion was asked for. `ignore` are codes of problems that are none in this model's clips.
     """
-    return verdict_on(code for code in _found(measured, moves=moves) if code not in ignore)
+    look = _looks(measured.look, measured.picture or Look(0.0, 0.0, 0.0, 0.0))
+    found = verdict_on(code for code in look if code not in ignore)
+    if found.verdict == BROKEN:  # how nothing moves need not be told
+        return found
+    more = (code for code in _over_time(measured, moves=moves) if code not in ignore)
+    return verdict_on([*found.codes, *more])
 
 
 def verdict_on(codes: Collection[str] | Iterator[str]) -> Judgement:
@@ -100,15 +105,6 @@ def verdict_on(codes: Collection[str] | Iterator[str]) -> Judgement:
     found = set(codes)
     ordered = tuple(code for code in PROBLEMS if code in found)
     return Judgement(PROBLEMS[ordered[0]].verdict if ordered else GOOD, ordered)
-
-
-def _found(measured: Measured, *, moves: bool) -> Iterator[str]:
-    yield from _looks(measured.look, measured.picture or Look(0.0, 0.0, 0.0, 0.0))
-    yield from _motion(measured, moves=moves)
-    if measured.first_frame is not None and measured.first_frame < UNLIKE:
-        yield "unlike_first_picture"
-    if measured.last_frame is not None and measured.last_frame < UNLIKE:
-        yield "unlike_last_picture"
 
 
 def _looks(look: Look, picture: Look) -> Iterator[str]:
@@ -123,19 +119,30 @@ def _looks(look: Look, picture: Look) -> Iterator[str]:
         yield "blank_area"
 
 
-def _motion(measured: Measured, *, moves: bool) -> Iterator[str]:
-    # Over a picture of one colour, or of stripes, a camera may move and nothing change.
-    shows_motion = not (measured.picture and (measured.picture.flat or measured.picture.striped))
-    if moves and shows_motion and measured.dynamic_degree is not None:
-        if measured.still >= FROZEN:
-            yield "frozen"
-        elif measured.longest_still > STANDS_STILL * measured.seconds:
-            yield "stands_still"
-        elif measured.dynamic_degree < HARDLY_MOVES:
-            yield "hardly_moves"
+def _over_time(measured: Measured, *, moves: bool) -> Iterator[str]:
+    """What is wrong with the frames as a clip of these pictures."""
+    if moves:
+        yield from _stillness(measured)
     if measured.flicker is not None and measured.flicker > FLICKERS:
         yield "flickers"
     if measured.coherence is not None and measured.coherence < INCOHERENT:
         yield "incoherent"
     if measured.cuts:
         yield "cut"
+    if measured.first_frame is not None and measured.first_frame < UNLIKE:
+        yield "unlike_first_picture"
+    if measured.last_frame is not None and measured.last_frame < UNLIKE:
+        yield "unlike_last_picture"
+
+
+def _stillness(measured: Measured) -> Iterator[str]:
+    # Over a picture of one colour, or of stripes, a camera may move and nothing change.
+    shows_motion = not (measured.picture and (measured.picture.flat or measured.picture.striped))
+    if not shows_motion or measured.dynamic_degree is None:
+        return
+    if measured.still >= FROZEN:
+        yield "frozen"
+    elif measured.longest_still > STANDS_STILL * measured.seconds:
+        yield "stands_still"
+    elif measured.dynamic_degree < HARDLY_MOVES:
+        yield "hardly_moves"
