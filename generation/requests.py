@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,6 +25,7 @@ from generation.outputs import orders
 from generation.outputs.encoding import Form
 from generation.prices import credits_for
 from generation.scheduling.lanes import Lane
+from generation.seeds import draw_seed
 from mutoscope.accounts.models import Workspace
 from mutoscope.accounts.selectors import Access
 from mutoscope.clock import database_time
@@ -264,7 +264,7 @@ def _picture(workspace: Workspace, mode: Mode, field: str, picture_id: UUID | No
 
 def _seed(asked: int | None) -> int:
     if asked is None:
-        return secrets.randbelow(MAX_SEED + 1)
+        return draw_seed()
     if not 0 <= asked <= MAX_SEED:
         raise InvalidJob(f"seed must be between 0 and {MAX_SEED}, but is {asked}", field="seed")
     return asked

@@ -10,13 +10,15 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from assets.api import AssetSerializer
+from assets.models import Asset
 from generation import services, settlement
 from generation.adapters import AdapterWish
 from generation.api.models import PresetSerializer
 from generation.forecast.outlook import Outlook, outlooks
 from generation.forecast.pace import Span
-from generation.models import Job, JobEvent
+from generation.models import ClipCheck, Job, JobEvent
 from generation.outputs.encoding import LOOPS, MASTER, PROFILES, QUALITIES, Form
+from generation.outputs.quality.judgement import DOUBTFUL, GOOD, Problem, verdict_on
 
 
 class JobErrorSerializer(serializers.Serializer[Any]):
@@ -75,6 +77,33 @@ class AdapterSerializer(serializers.Serializer[Any]):
     strength = serializers.FloatField(required=False, allow_null=True, help_text="Default: the adapter's own.")
 
 
+class ProblemSerializer(serializers.Serializer[Problem]):
+    code = serializers.CharField()
+    sentence = serializers.CharField(help_text='Goes on from "the clip".')
+
+
+class QualitySerializer(serializers.Serializer[ClipCheck]):
+    """What was found in a clip. Broken clips are not kept: they are made once more, from another seed."""
+
+    verdict = serializers.ChoiceField([GOOD, DOUBTFUL])
+    problems = serializers.SerializerMethodField()
+    figures = serializers.DictField(
+        source="measured",
+        child=serializers.FloatField(allow_null=True),
+        help_text="Name → value, as docs/quality.md defines them; null where one does not apply.",
+    )
+
+    @extend_schema_field(ProblemSerializer(many=True))
+    def get_problems(self, check: ClipCheck) -> Any:
+        return [dict(ProblemSerializer(problem).data) for problem in verdict_on(check.problems).problems]
+
+
+def told_check(clip: Asset | None) -> dict[str, Any] | None:
+    """The check of a clip, as JSON; None where there is no clip, or it was not checked."""
+    check: ClipCheck | None = getattr(clip, "quality", None)
+    return dict(QualitySerializer(check).data) if check else None
+
+
 class EngineShapeSerializer(serializers.Serializer[Job]):
     """What the engine makes; what is over is cropped and trimmed off."""
 
@@ -87,8 +116,8 @@ class JobSerializer(serializers.ModelSerializer[Job]):
     """A job, complete. `output` is the clip once `state` is succeeded; `error` says why it failed,
     or why an operator cancelled it.
 
-    `queue` is null unless it is queued; `eta` is null when it has ended and when nobody can tell.
-    `credits` is its price; `charged` is what it has cost, null until it has ended.
+    `check` is what was found in the clip. `queue` is null unless it is queued; `eta` is null when it has ended
+    and when nobody can tell. `credits` is its price; `charged` is what it has cost, null until it has ended.
     """
 
     picture = serializers.PrimaryKeyRelatedField[Any](read_only=True)
@@ -101,6 +130,7 @@ class JobSerializer(serializers.ModelSerializer[Job]):
     queue = serializers.SerializerMethodField()
     eta = serializers.SerializerMethodField()
     charged = serializers.SerializerMethodField()
+    check = serializers.SerializerMethodField()
     outlooks: Mapping[UUID, Outlook] | None = None
     charges: Mapping[UUID, int] | None = None
 
@@ -110,9 +140,8 @@ class JobSerializer(serializers.ModelSerializer[Job]):
         fields = [
             "id", "state", "progress", "model", "mode", "tier", "picture", "last_picture", "prompt",
             "negative_prompt", "size", "width", "height", "seconds", "fps", "frames", "engine", "preset",
-            "adapters", "steps", "guidance", "seed", "format", "quality", "output_fps", "loop", "sound",
-            "attempt", "output", "error", "queue", "eta", "recipe",
-            "credits", "charged",
+            "adapters", "steps", "guidance", "seed", "is_reseeded", "format", "quality", "output_fps", "loop",
+            "sound", "attempt", "output", "check", "error", "queue", "eta", "recipe", "credits", "charged",
             "not_before", "deadline", "created_at", "started_at", "ended_at",
         ]  # fmt: skip
 
@@ -120,6 +149,10 @@ class JobSerializer(serializers.ModelSerializer[Job]):
     def get_output(self, job: Job) -> dict[str, Any] | None:
         clip = job.output
         return dict(AssetSerializer(clip, context=self.context).data) if clip and not clip.deleted_at else None
+
+    @extend_schema_field(QualitySerializer(allow_null=True))
+    def get_check(self, job: Job) -> dict[str, Any] | None:
+        return told_check(job.output)
 
     @extend_schema_field(JobErrorSerializer(allow_null=True))
     def get_error(self, job: Job) -> dict[str, str] | None:

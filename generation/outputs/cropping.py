@@ -19,12 +19,12 @@ class Crop:
     @property
     def left(self) -> int:
         """Pixels cut off at the left."""
-        return ((self.from_width - self.width) // 2) & ~1
+        return _before(self.from_width, self.width)
 
     @property
     def top(self) -> int:
         """Pixels cut off at the top."""
-        return ((self.from_height - self.height) // 2) & ~1
+        return _before(self.from_height, self.height)
 
     def apply(self, frame: memoryview) -> memoryview:
         """The middle of the frame's bytes (height × width × 3): a view of them where whole rows are kept."""
@@ -34,3 +34,7 @@ class Crop:
             return rows
         begin, end = self.left * CHANNELS, (self.left + self.width) * CHANNELS
         return memoryview(b"".join(rows[at + begin : at + end] for at in range(0, len(rows), line)))
+
+
+def _before(whole: int, kept: int) -> int:
+    return ((whole - kept) // 2) & ~1

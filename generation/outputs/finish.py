@@ -1,12 +1,13 @@
-"""The finish stage: frames → encode → check → store → publish. Numbered steps, in this order."""
+"""The finish stage: frames → encode → check → sign → store → publish. Numbered steps, in this order."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from django.core.files.base import ContentFile
 from django.db import DatabaseError
@@ -21,16 +22,24 @@ from generation import attempts
 from generation.models import Job
 from generation.outputs.encoding import (
     MASTER,
+    Form,
+    Overlay,
     Target,
     add_sound,
     carries_sound,
-    check,
     encode,
     previews,
     profile_of,
     serves_as_master,
+    shape_of,
 )
-from generation.outputs.orders import crop_of, delivered, form_of, source_of
+from generation.outputs.encoding import check as check_file
+from generation.outputs.orders import delivered, form_of, source_of
+from generation.outputs.passing import finished_frames
+from generation.outputs.provenance import claim_of, sign
+from generation.outputs.quality.check import Check, Checker
+from generation.outputs.visible import overlays_for
+from generation.worker import inputs
 from generation.worker.leases import Hold
 from generation.worker.patience import patiently
 from generation.worker.stream import FrameStream
@@ -46,13 +55,14 @@ def make_clip(hold: Hold, stream: FrameStream, scratch: Path) -> None:
     """
     job = hold.job
     source, form = source_of(job), form_of(job)
+    overlays = _visible_marks(hold, scratch)
     # 1. Encode, while the frames are still being made: what is delivered, and what other forms are made from.
     clip, master = scratch / f"clip.{profile_of(form).extension}", scratch / "master.mp4"
-    targets = [Target(clip, form)]
-    if not serves_as_master(form):
+    targets = [Target(clip, form, overlays)]
+    if overlays or not serves_as_master(form):
         targets.append(Target(master, MASTER))
-    poster = _Poster(stream, job)
-    encode(poster.watch(), source, targets)
+    checker = Checker(job)
+    encode(finished_frames(stream, job, checker), source, targets)
 
     # 2. Only a job whose engine ended well, and that is still ours, gets any further.
     done = stream.wait_until_complete()
@@ -62,35 +72,57 @@ def make_clip(hold: Hold, stream: FrameStream, scratch: Path) -> None:
         )
     )
 
-    # 3. Lay the sound under them, and check that they are what was asked for, by decoding them.
+    # 3. Lay the sound under them, and check that they are what was asked for, by decoding them, and worth having.
     for target in targets:
         if done.sound is not None and carries_sound(target.form):
             silent = target.path.rename(target.path.with_stem(f"silent-{target.path.stem}"))
             add_sound(silent, done.sound, target.path, source=source, form=target.form)
-        check(target.path, source, target.form, with_sound=done.sound is not None)
-    shown = previews(clip if profile_of(form).is_video else master, scratch)
+        check_file(target.path, source, target.form, with_sound=done.sound is not None)
+    first, last = (inputs.fetched(scratch, name) for name in (inputs.FIRST, inputs.LAST))
+    check = checker.check(first=first, last=last)
 
-    # 4. Store, under a name of this attempt's own, which the attempt notes before anything is there.
-    asset = _asset(job, clip)
-    thumbnail, asset.color = thumbnail_of(poster.image()), average_color(poster.image())
+    # 4. What the library shows of it; from the master, marked anew, where a clip is no video.
+    is_video = profile_of(form).is_video
+    shown = previews(clip if is_video else master, scratch, () if is_video else _visible_marks(hold, scratch, MASTER))
+
+    # 5. Sign what is handed out: it says for itself who made it, and with what.
+    claim = claim_of(job, first, recipe=done.recipe, last_picture=last)
+    asset = _asset(job, provenance=sign(clip, profile_of(form).media_type, claim), is_marked=bool(overlays))
+    sign(shown.poster, "image/jpeg", claim)
+    asset.size_bytes, asset.sha256 = clip.stat().st_size, _digest(clip)
     asset.strip_tiles = shown.tiles
+    with Image.open(shown.poster) as poster:
+        thumbnail, asset.color = thumbnail_of(poster), average_color(poster)
+
+    # 6. Store, under a name of this attempt's own, which the attempt notes before anything is there.
     hold.insist(lambda: attempts.note_clip(job, asset.pk))
     try:
         _store(hold, asset.file, clip.name, clip.read_bytes)
         if master.exists():
             _store(hold, asset.master, master.name, master.read_bytes)
-        _store(hold, asset.thumbnail, "poster.webp", lambda: thumbnail.data)
+        _store(hold, asset.thumbnail, "thumbnail.webp", lambda: thumbnail.data)
         _store(hold, asset.poster, shown.poster.name, shown.poster.read_bytes)
         _store(hold, asset.strip, shown.strip.name, shown.strip.read_bytes)
         _store(hold, asset.preview, shown.preview.name, shown.preview.read_bytes)
-        # 5. Publish: asset, success and event in one transaction.
-        _publish(hold, asset)
+        # 7. Publish: asset, check, success and event in one transaction.
+        _publish(hold, asset, check)
     except DatabaseError:
         # Whether it was committed is not known: a file too many is better than a clip without one.
         raise
     except BaseException:
         discard_files(asset)
         raise
+
+
+def _visible_marks(hold: Hold, scratch: Path, form: Form | None = None) -> tuple[Overlay, ...]:
+    """The marks that the workspace's clips carry now, for a clip in that form; None is the job's."""
+    job = hold.job
+    shape = shape_of(source_of(job), form or form_of(job))
+    return patiently(
+        lambda: overlays_for(job.workspace_id, shape.width, shape.height, scratch, seconds=shape.seconds),
+        wanted=hold.is_certain,
+        what="the visible mark",
+    )
 
 
 def _store(hold: Hold, field: FieldFile, name: str, content: Callable[[], bytes]) -> None:
@@ -116,13 +148,13 @@ def _store(hold: Hold, field: FieldFile, name: str, content: Callable[[], bytes]
         raise
 
 
-def _publish(hold: Hold, asset: Asset) -> None:
+def _publish(hold: Hold, asset: Asset, check: Check) -> None:
     """Publish the clip. Raises `attempts.Lost` when it certainly was not, else the database's error."""
     failed: list[DatabaseError] = []
 
     def succeed() -> None:
         try:
-            attempts.succeed(hold.job, asset)
+            attempts.succeed(hold.job, asset, check)
         except DatabaseError as error:
             failed.append(error)
             raise
@@ -135,34 +167,17 @@ def _publish(hold: Hold, asset: Asset) -> None:
         raise
 
 
-class _Poster:
-    """Keeps the middle frame as it passes by, and lets pass what the clip is to show: not all that is made is."""
-
-    def __init__(self, stream: FrameStream, job: Job) -> None:
-        self._stream, self._job = stream, job
-        self._frame = b""
-
-    def watch(self) -> Iterator[memoryview]:
-        crop = crop_of(self._job)
-        for index, frame in enumerate(self._stream):
-            if index < self._job.frames:
-                with crop.apply(frame) as shown:
-                    if index == self._job.frames // 2:
-                        self._frame = bytes(shown)
-                    yield shown
-
-    def image(self) -> Image.Image:
-        return Image.frombytes("RGB", (self._job.width, self._job.height), self._frame)
-
-
 def _subject(job: Job) -> str:
     """What the clip shows, for its name: the picture it was made from, else the beginning of its prompt."""
     return Path(job.picture.name).stem if job.picture else job.prompt
 
 
-def _asset(job: Job, clip: Path) -> Asset:
+def _digest(clip: Path) -> str:
     with clip.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _asset(job: Job, *, provenance: dict[str, Any], is_marked: bool) -> Asset:
     profile, shape = profile_of(form_of(job)), delivered(job)
     return Asset(
         workspace_id=job.workspace_id,
@@ -172,10 +187,10 @@ def _asset(job: Job, clip: Path) -> Asset:
         name=f"{slugify(_subject(job))[:80] or job.pk}-{job.model}.{profile.extension}",
         media_type=profile.media_type,
         uploaded_type=profile.media_type,
-        size_bytes=clip.stat().st_size,
-        sha256=digest,
         width=shape.width,
         height=shape.height,
         seconds=shape.seconds,
         fps=shape.fps,
+        is_marked=is_marked,
+        provenance=provenance,
     )

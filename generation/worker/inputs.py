@@ -10,6 +10,9 @@ from generation.engines.base import EngineError
 from generation.worker.leases import Hold
 from generation.worker.patience import patiently
 
+FIRST, LAST = "picture", "last-picture"
+"""What the local copies of a job's pictures are called, but for their suffixes."""
+
 
 def fetch(hold: Hold, asset: Asset | None, target: Path, *, what: str = "picture") -> Path | None:
     """The asset on local disk, at `target` with the asset's own suffix; None where there is none.
@@ -31,3 +34,8 @@ def fetch(hold: Hold, asset: Asset | None, target: Path, *, what: str = "picture
     except FileNotFoundError as error:
         raise EngineError(f"{what}_missing", f"the {what} is missing in the storage", "machine") from error
     return target
+
+
+def fetched(folder: Path, name: str) -> Path | None:
+    """What was fetched under that name; None where the job has none."""
+    return next(folder.glob(f"{name}.*"), None)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import django_filters
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers, status
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
@@ -19,6 +19,7 @@ from assets.api import AssetSerializer
 from assets.models import Asset
 from assets.selectors import asset_of, library
 from generation import uploads
+from generation.api.shapes import QualitySerializer, told_check
 from mutoscope.accounts.permissions import access
 
 
@@ -27,6 +28,19 @@ class UploadSerializer(serializers.Serializer[Any]):
         allow_empty_file=True,  # inspection refuses it, with the reason that an upload form gives too
         help_text="JPEG, PNG, WebP, AVIF or HEIC; or a video or sound for the models that take one.",
     )
+
+
+class LibraryAssetSerializer(AssetSerializer):
+    """An asset of the library. `quality` is what was found in a clip that was made here; else null."""
+
+    check = serializers.SerializerMethodField()
+
+    class Meta(AssetSerializer.Meta):
+        fields = [*AssetSerializer.Meta.fields, "check"]
+
+    @extend_schema_field(QualitySerializer(allow_null=True))
+    def get_check(self, asset: Asset) -> dict[str, Any] | None:
+        return told_check(asset)
 
 
 class AssetFilter(django_filters.FilterSet):
@@ -44,7 +58,7 @@ class AssetFilter(django_filters.FilterSet):
 class AssetViewSet(mixins.ListModelMixin, GenericViewSet[Asset]):
     """The workspace's library."""
 
-    serializer_class = AssetSerializer
+    serializer_class = LibraryAssetSerializer
     filterset_class = AssetFilter
     queryset = Asset.objects.none()
     parser_classes = [MultiPartParser]
@@ -54,12 +68,12 @@ class AssetViewSet(mixins.ListModelMixin, GenericViewSet[Asset]):
     def get_queryset(self) -> QuerySet[Asset]:
         if getattr(self, "swagger_fake_view", False):
             return self.queryset
-        return library(access(self.request).workspace)
+        return library(access(self.request).workspace).select_related("quality")
 
     def retrieve(self, request: Request, pk: UUID) -> Response:
         return Response(self.get_serializer(asset_of(access(request).workspace, pk)).data)
 
-    @extend_schema(operation_id="upload_asset", request=UploadSerializer, responses={201: AssetSerializer})
+    @extend_schema(operation_id="upload_asset", request=UploadSerializer, responses={201: LibraryAssetSerializer})
     def create(self, request: Request) -> Response:
         upload = UploadSerializer(data=request.data)
         upload.is_valid(raise_exception=True)

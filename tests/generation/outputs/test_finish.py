@@ -23,6 +23,7 @@ from generation.models import Job
 from generation.outputs.encoding import check
 from generation.outputs.finish import make_clip
 from generation.outputs.orders import form_of, source_of
+from generation.outputs.quality.check import Check
 from generation.worker.leases import Hold
 from generation.worker.stream import Abandoned, FrameStream, Made
 from mutoscope.accounts.selectors import Access
@@ -113,10 +114,10 @@ def test_a_connection_that_breaks_while_publishing_costs_and_doubles_nothing(
 ) -> None:
     succeed, calls = attempts.succeed, []
 
-    def cut_off_at_first(job: Job, clip: Asset) -> None:
+    def cut_off_at_first(job: Job, clip: Asset, check: Check) -> None:
         calls.append(clip.pk)
         if committed or len(calls) > 1:
-            succeed(job, clip)
+            succeed(job, clip, check)
         if len(calls) == 1:
             raise OperationalError("the connection was lost while it was committing")
 
@@ -135,8 +136,8 @@ def test_a_clip_whose_publication_may_have_happened_keeps_its_files(
 ) -> None:
     succeed = attempts.succeed
 
-    def committed_and_cut_off(job: Job, clip: Asset) -> None:
-        succeed(job, clip)
+    def committed_and_cut_off(job: Job, clip: Asset, check: Check) -> None:
+        succeed(job, clip, check)
         raise OperationalError("the connection was lost while it was committing")
 
     monkeypatch.setattr(attempts, "succeed", committed_and_cut_off)

@@ -12,10 +12,15 @@ from pytest_django import DjangoAssertNumQueries
 
 from assets import services as assets
 from assets.models import Asset
+from generation import attempts
+from generation.engines.base import EngineError
 from generation.models import Job
+from generation.outputs.quality import verdict_on
+from generation.outputs.quality.check import Check
 from generation.services import JobRequest, cancel, submit
 from mutoscope.accounts.selectors import Access
 from mutoscope.dashboard.paging import PAGE
+from tests.generation.samples import finishing, unsaved_clip
 
 HISTORY = reverse("dashboard:jobs")
 PROVENANCE = {
@@ -99,6 +104,23 @@ def test_a_clip_shows_its_content_credentials(alices: Client, access: Access, jo
     )
     Asset.objects.filter(pk=clip.pk).update(provenance={})
     assert "Content credentials" not in alices.get(_page(job)).content.decode()
+@pytest.mark.parametrize(("codes", "noted"), [(["flickers"], True), ([], False)])
+def test_a_doubtful_clip_has_a_note_and_a_good_one_none(
+    alices: Client, access: Access, codes: list[str], noted: bool
+) -> None:
+    job = finishing(access)
+    attempts.succeed(job, unsaved_clip(job), Check(verdict_on(codes)))
+    html = alices.get(_page(job)).content.decode()
+    assert ("Look twice: the clip flickers." in html) == noted
+    assert ("Look twice" in html) == noted
+
+
+def test_another_seed_than_was_asked_for_is_told(alices: Client, access: Access) -> None:
+    job = finishing(access)
+    attempts.settle_error(job, EngineError("clip_broken", "the clip is black", "ours"))
+    html = alices.get(_page(job)).content.decode()
+    assert "instead of the one asked for, whose clip was broken" in html
+    assert "it is made once more, from the seed" in html
 
 
 def test_a_failed_job_says_why(alices: Client, job: Job) -> None:

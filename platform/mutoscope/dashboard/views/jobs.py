@@ -14,6 +14,7 @@ from billing.entitlements import entitlements_of
 from generation import catalog, retention, selectors, services, settlement
 from generation.forecast.outlook import outlook, outlooks
 from generation.models import Job
+from generation.outputs.quality import sentence_of
 from mutoscope.accounts.selectors import Access
 from mutoscope.dashboard.downloads import unmarking
 from mutoscope.dashboard.gate import Visit, workspace_page
@@ -98,6 +99,7 @@ def _facts(access: Access, job_id: UUID) -> dict[str, Any]:
         "is_cut": (found.engine_width, found.engine_height, found.engine_frames)
         != (found.width, found.height, found.frames),
         "recipe": lines(found.recipe),
+        "doubts": sentence_of(clip.quality.problems) if clip and hasattr(clip, "quality") else "",
     }
 
 

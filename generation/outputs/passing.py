@@ -1,0 +1,40 @@
+"""Frames on their way from the engine to the encoder: cropped, looked at, marked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from generation.models import Job
+from generation.outputs.orders import crop_of
+from generation.outputs.quality.check import Checker
+from generation.outputs.watermark.keys import current_key
+from generation.worker.stream import FrameStream
+
+if TYPE_CHECKING:
+    from numpy import uint8
+    from numpy.typing import NDArray
+
+
+def finished_frames(stream: FrameStream, job: Job, checker: Checker) -> Iterator[NDArray[uint8]]:
+    """The frames of the job's clip, height × width × 3, RGB, each with the invisible watermark that names the job.
+
+    `checker` sees each before it is marked. What the engine makes beyond the clip's length is let go. Raises
+    `Abandoned`.
+    """
+    # Not before frames are to be looked at: they bring numpy and OpenCV with them.
+    from numpy import frombuffer, uint8
+
+    from generation.outputs.watermark import Embedder
+
+    crop = crop_of(job)
+    embedder = Embedder(job.mark, job.width, job.height, key=current_key())
+    for index, frame in enumerate(stream):
+        if index >= job.frames:
+            continue
+        with crop.apply(frame) as shown:
+            pixels = frombuffer(shown, uint8).reshape(job.height, job.width, 3)
+            checker.see(pixels)
+            marked = embedder.apply(pixels)
+            del pixels  # it would hold on to the ring's memory
+        yield marked
