@@ -1,0 +1,131 @@
+"""Where in a picture a tile may lie, and how well a mark fits there.
+
+Waves of the key are looked for in the *residue*: what frames have in common when the picture's own coarse forms are
+taken off and busy places are turned down. It is folded to one tile, on which the pilot's place is found for all
+shifts at once by a Fourier transform.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from generation.outputs.watermark.code import CODED_BITS
+from generation.outputs.watermark.pattern import CELLS_HIGH, TILE, Waves
+
+_LOUDEST = 2.0
+"""How much stronger than those around it a wave may count: a host's own lines must not drown the others."""
+_FINE_SHIFTS = np.linspace(-0.75, 0.75, 7)
+"""Cells."""
+_FINE_ZOOMS = (0.998, 0.999, 1.0, 1.001, 1.002)
+
+
+class Residue:
+    """What the frames seen so far have in common beside their picture."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self._sum = np.zeros((height, width), np.float32)
+        self._cell = max(1.0, min(width, height) / CELLS_HIGH)
+
+    def see(self, brightness: NDArray[np.uint8]) -> None:
+        """Add a frame: uint8, height × width."""
+        plane = brightness.astype(np.float32)
+        fine = cv2.subtract(
+            cv2.GaussianBlur(plane, (0, 0), 0.6 * self._cell), cv2.GaussianBlur(plane, (0, 0), 3.0 * self._cell)
+        )
+        window = (round(8 * self._cell) | 1,) * 2
+        around = cv2.sqrt(cv2.max(cv2.blur(cv2.multiply(fine, fine), window), 0.0))
+        # The pattern is stronger where a picture is busy, but less so than the picture.
+        self._sum += fine / (around + np.float32(1.0))
+
+    def tile(self, cell: float) -> NDArray[np.float32]:
+        """All of it folded to one tile of 128 × 128 cells, where a cell is `cell` pixels."""
+        height, width = self._sum.shape
+        across, down = max(1, int(width / cell)), max(1, int(height / cell))
+        to_pixels = np.array([[cell, 0, cell / 2 - 0.5], [0, cell, cell / 2 - 0.5]])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        cells = cv2.warpAffine(
+            self._sum, to_pixels, (across, down), flags=flags, borderMode=cv2.BORDER_REPLICATE
+        )
+        room = np.zeros((-(-down // TILE) * TILE, -(-across // TILE) * TILE), np.float32)
+        room[:down, :across] = cells
+        return np.asarray(room.reshape(-1, TILE, room.shape[1] // TILE, TILE).sum(axis=(0, 2)))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a tile may lie: the size of a cell in pixels and the shift in cells.
+
+    `values` is what was found there on each wave, turned by the shift; `pilot` is how far the pilot stands out,
+    in standard deviations of chance.
+    """
+
+    cell: float
+    down: float
+    across: float
+    pilot: float
+    values: NDArray[np.complex64]
+
+    def refined(self, residue: Residue, waves: Waves) -> Place:
+        """The best place near this one."""
+        pilot, best = waves.pilot, self
+        for cell in (self.cell * zoom for zoom in _FINE_ZOOMS):
+            values = _spectrum(residue.tile(cell), waves)
+            noise = _noise(values[pilot])
+            for down in self.down + _FINE_SHIFTS:
+                turned = values * _turns(waves, down, self.across + _FINE_SHIFTS)
+                scores = (turned[:, pilot] * waves.phase[pilot].conj()).real.sum(axis=1) / noise
+                at = int(scores.argmax())
+                if scores[at] > best.pilot:
+                    best = Place(cell, down, self.across + _FINE_SHIFTS[at], float(scores[at]), turned[at])
+        return best
+
+    def soft_bits(self, waves: Waves) -> NDArray[np.float32]:
+        """How much speaks for a 0 in each coded bit; shape (CODED_BITS,)."""
+        data = ~waves.pilot
+        spoken = (self.values[data] * waves.phase[data].conj()).real
+        return np.bincount(waves.bit[data], weights=spoken, minlength=CODED_BITS).astype(np.float32)
+
+
+def places_in(residue: Residue, cell: float, waves: Waves, count: int = 2) -> list[Place]:
+    """The places where the pilot stands out most, for one size of a cell."""
+    values, pilot = _spectrum(residue.tile(cell), waves), waves.pilot
+    plane = np.zeros((TILE, TILE), np.complex64)
+    plane[waves.row[pilot], waves.column[pilot]] = values[pilot] * waves.phase[pilot].conj()
+    scores = np.fft.ifft2(plane).real * (TILE * TILE / _noise(values[pilot]))
+    best = np.argpartition(scores.ravel(), -count)[-count:]
+    places = []
+    for at in best:
+        down, across = float(at // TILE), float(at % TILE)
+        turned = values * _turns(waves, down, np.array([across]))[0]
+        places.append(Place(cell, down, across, float(scores.flat[at]), turned))
+    return places
+
+
+def strength_of(place: Place, waves: Waves, coded: NDArray[np.int8]) -> float:
+    """How far a whole mark stands out at a place, in standard deviations of chance."""
+    agreement = (place.values * waves.signed(coded).conj()).real.sum()
+    return float(agreement / _noise(place.values))
+
+
+def _spectrum(tile: NDArray[np.float32], waves: Waves) -> NDArray[np.complex64]:
+    """The tile's waves, each in units of what is usual around it, and at most `_LOUDEST`."""
+    whole = np.fft.fft2(tile)
+    power = (np.abs(whole) ** 2).astype(np.float32)
+    usual = np.sqrt(cv2.blur(np.pad(power, 4, mode="wrap"), (9, 9))[4:-4, 4:-4] + 1e-9)
+    values = (whole / usual)[waves.row, waves.column]
+    return (values * np.minimum(1.0, _LOUDEST / np.maximum(np.abs(values), 1e-9))).astype(np.complex64)
+
+
+def _noise(values: NDArray[np.complex64]) -> float:
+    """The standard deviation of their agreement with phases drawn at random."""
+    return float(np.sqrt((np.abs(values) ** 2).sum() / 2) + 1e-9)
+
+
+def _turns(waves: Waves, down: float, across: NDArray[np.float64]) -> NDArray[np.complex64]:
+    """By what each wave turns when the tile is shifted back; shape (shifts, waves)."""
+    periods = waves.row * down + waves.column * across[:, None]
+    return np.exp(2j * np.pi / TILE * periods).astype(np.complex64)
