@@ -54,7 +54,9 @@ def _moved(still: Path, move: str) -> Callable[[Clip], Iterator[Frame]]:
         request = EngineRequest(
             "i2v", move, clip.width, clip.height, frames=clip.frames, fps=clip.fps, seed=7, image=still
         )
-        yield from (frame.copy() for frame in render(prepare(request, open_picture(still, clip.width, clip.height))))
+        yield from (
+            frame.copy() for frame in render(prepare(request, open_picture(still, clip.width, clip.height)))
+        )
 
     return draw
 
@@ -123,7 +125,7 @@ def _town(width: int, height: int) -> Frame:
 
 
 def _gradient(width: int, height: int) -> Frame:
-    down, across = np.mgrid[0:1:height * 1j, 0:1:width * 1j]
+    down, across = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     planes = [60 + 150 * down, 90 + 100 * across, 200 - 120 * down * across]
     return np.stack(planes, axis=-1).astype(np.uint8)
 

@@ -17,7 +17,7 @@ from PIL import Image, ImageSequence, UnidentifiedImageError
 from mutoscope.media import MAX_FRAME_PIXELS, Fault, MediaError, ffmpeg_executable, probe, untrusted
 
 SHORT_SIDE = 480
-"""Pixels: larger frames are made smaller. The pattern's finest wave is still five pixels long."""
+"""Pixels: larger frames are made smaller. The pattern's finest wave is still four pixels long."""
 MIN_SIDE = 32
 """Pixels: in smaller frames nothing can be found."""
 PICTURE_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF")

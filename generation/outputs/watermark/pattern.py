@@ -1,6 +1,6 @@
 """The keyed pattern: which waves a mark is made of, and a tile of them.
 
-A tile is 128 × 128 *cells* and repeats over the frame. In its Fourier transform the waves of 8 to 32 periods a tile
+A tile is 128 × 128 *cells* and repeats over the frame. In its Fourier transform the waves of 12 to 40 periods a tile
 carry the mark, all with the same strength, each with a phase that only the key tells. A quarter of them are always
 the same (the *pilot*, by which the tile's place is found); on the others a coded bit turns the phase by half a
 period, each bit on several waves.
@@ -18,13 +18,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from generation.outputs.watermark.code import CODED_BITS, encode
+from generation.outputs.watermark.code import CODED_BITS
 
 TILE = 128
 """Cells, on each side."""
 CELLS_HIGH = 360
 """Cells along the shorter side of a frame that has at least as many pixels there."""
-LOWEST, HIGHEST = 8, 32
+LOWEST, HIGHEST = 12, 40
 """Periods a tile: lower ones are more visible, higher ones do not outlive compression and scaling."""
 PILOT_SHARE = 0.25
 
@@ -73,11 +73,10 @@ def waves_of(key: bytes) -> Waves:
     return Waves(row, column, phase, bit)
 
 
-def tile_of(mark: int, key: bytes) -> NDArray[np.float32]:
-    """The tile that says `mark`: 128 × 128 values of mean 0 and standard deviation 1."""
-    waves = waves_of(key)
+def tile_of(waves: Waves, coded: NDArray[np.int8]) -> NDArray[np.float32]:
+    """The tile that says the coded bits: 128 × 128 values of mean 0 and standard deviation 1."""
     spectrum = np.zeros((TILE, TILE), np.complex128)
-    signed = waves.signed(encode(mark))
+    signed = waves.signed(coded)
     spectrum[waves.row, waves.column] = signed
     spectrum[-waves.row, -waves.column] = signed.conj()
     tile = np.fft.ifft2(spectrum).real

@@ -67,11 +67,14 @@ def _find(frames: Iterable[NDArray[np.uint8]], keys: Sequence[bytes]) -> Reading
     if residue is None:
         return None
     whole = side / CELLS_HIGH
-    for key in keys:
-        for cells in ((whole, 1.0), [s / CELLS_HIGH for s in _USUAL_SIDES], whole * _ZOOMS):
-            if found := _search(residue, cells, key):
-                return found
-    return None
+    rounds = (
+        (residue, (whole, 1.0)),
+        (residue.mirrored(), (whole, 1.0)),
+        (residue, [side / CELLS_HIGH for side in _USUAL_SIDES]),
+        (residue, whole * _ZOOMS),
+    )
+    found = (_search(seen, cells, key) for key in keys for seen, cells in rounds)
+    return next((one for one in found if one), None)
 
 
 def _search(residue: Residue, cells: Iterable[float], key: bytes) -> Reading | None:

@@ -18,6 +18,10 @@ from generation.outputs.watermark.pattern import CELLS_HIGH, TILE, Waves
 
 _LOUDEST = 2.0
 """How much stronger than those around it a wave may count: a host's own lines must not drown the others."""
+_MEDIAN = 7
+"""Cells: the side of the window in which a pixel's surroundings are judged."""
+_CUT = np.float32(3.0)
+"""Levels: what differs more from its surroundings counts as if it differed by this."""
 _FINE_SHIFTS = np.linspace(-0.75, 0.75, 7)
 """Cells."""
 _FINE_ZOOMS = (0.998, 0.999, 1.0, 1.001, 1.002)
@@ -32,14 +36,23 @@ class Residue:
 
     def see(self, brightness: NDArray[np.uint8]) -> None:
         """Add a frame: uint8, height × width."""
-        plane = brightness.astype(np.float32)
+        # Strokes and edges stand out of the median by far more than any mark does: cut off before they are smeared.
+        middle = cv2.medianBlur(brightness, round(_MEDIAN * self._cell) | 1)
+        detail = cv2.subtract(brightness, middle, dtype=cv2.CV_32F)
+        detail = _CUT * np.tanh(detail / _CUT)
         fine = cv2.subtract(
-            cv2.GaussianBlur(plane, (0, 0), 0.6 * self._cell), cv2.GaussianBlur(plane, (0, 0), 3.0 * self._cell)
+            cv2.GaussianBlur(detail, (0, 0), 0.6 * self._cell), cv2.GaussianBlur(detail, (0, 0), 3.0 * self._cell)
         )
         window = (round(8 * self._cell) | 1,) * 2
         around = cv2.sqrt(cv2.max(cv2.blur(cv2.multiply(fine, fine), window), 0.0))
-        # The pattern is stronger where a picture is busy, but less so than the picture.
+        # What is left of a busy picture is still louder than the pattern is there.
         self._sum += fine / (around + np.float32(1.0))
+
+    def mirrored(self) -> Residue:
+        """The same of frames with left and right exchanged."""
+        other = Residue(self._sum.shape[1], self._sum.shape[0])
+        other._sum = np.ascontiguousarray(self._sum[:, ::-1])
+        return other
 
     def tile(self, cell: float) -> NDArray[np.float32]:
         """All of it folded to one tile of 128 × 128 cells, where a cell is `cell` pixels."""
@@ -47,9 +60,7 @@ class Residue:
         across, down = max(1, int(width / cell)), max(1, int(height / cell))
         to_pixels = np.array([[cell, 0, cell / 2 - 0.5], [0, cell, cell / 2 - 0.5]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        cells = cv2.warpAffine(
-            self._sum, to_pixels, (across, down), flags=flags, borderMode=cv2.BORDER_REPLICATE
-        )
+        cells = cv2.warpAffine(self._sum, to_pixels, (across, down), flags=flags, borderMode=cv2.BORDER_REPLICATE)
         room = np.zeros((-(-down // TILE) * TILE, -(-across // TILE) * TILE), np.float32)
         room[:down, :across] = cells
         return np.asarray(room.reshape(-1, TILE, room.shape[1] // TILE, TILE).sum(axis=(0, 2)))
@@ -103,6 +114,13 @@ def places_in(residue: Residue, cell: float, waves: Waves, count: int = 2) -> li
         turned = values * _turns(waves, down, np.array([across]))[0]
         places.append(Place(cell, down, across, float(scores.flat[at]), turned))
     return places
+
+
+def clarity(brightness: NDArray[np.uint8], cell: float, waves: Waves, coded: NDArray[np.int8]) -> float:
+    """How far a mark stands out of one frame (uint8, height × width) that was never cut."""
+    residue = Residue(brightness.shape[1], brightness.shape[0])
+    residue.see(brightness)
+    return strength_of(Place(cell, 0.0, 0.0, 0.0, _spectrum(residue.tile(cell), waves)), waves, coded)
 
 
 def strength_of(place: Place, waves: Waves, coded: NDArray[np.int8]) -> float:

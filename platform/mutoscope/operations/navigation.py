@@ -21,7 +21,13 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
                 _link("Adapters", "layers", "generation_adapter"),
             ],
         },
-        {"title": "Library", "items": [_link("Assets", "photo_library", "assets_asset")]},
+        {
+            "title": "Library",
+            "items": [
+                _link("Assets", "photo_library", "assets_asset"),
+                {"title": "Verify a file", "icon": "policy", "link": reverse("admin-verify")},
+            ],
+        },
         {
             "title": "People",
             "items": [
