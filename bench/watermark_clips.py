@@ -42,9 +42,9 @@ def clips(pictures: Sequence[Path], folder: Path) -> list[Clip]:
     for index in range(28):
         still, move = stills[index % len(stills)], MOVES[(index + index // len(stills)) % len(MOVES)]
         width, height = SIZES[index % len(SIZES)]
-        moving.append(Clip(f"{still.stem}, {move}", width, height, 24, 60, _moved(still, move)))
+        moving.append(Clip(f"{still.stem}, {move}", width, height, 24, 36, _moved(still, move)))
     return moving + [
-        Clip(name, *SIZES[index % len(SIZES)], 16 if index % 3 == 0 else 24, 60, draw)
+        Clip(name, *SIZES[index % len(SIZES)], 16 if index % 3 == 0 else 24, 36, draw)
         for index, (name, draw) in enumerate(_drawn(stills).items())
     ]
 
@@ -75,7 +75,7 @@ def _drawn(stills: Sequence[Path]) -> dict[str, Callable[[Clip], Iterator[Frame]
         "cartoon, white ground": lambda clip: _cartoon(clip, ground=250),
         "fast pan": lambda clip: _scrolled(clip, _leaves(clip.width, clip.height * 3), 24),
         "cuts": lambda clip: _cuts(clip, stills),
-        "noise": lambda clip: _noise(clip),
+        "noise": _noise,
         "lights at night": _lights,
         "waves": _waves,
         "bright": lambda clip: _lit(clip, photo, 1.7, 1.7),
@@ -132,7 +132,7 @@ def _gradient(width: int, height: int) -> Frame:
 
 def _text(width: int, height: int) -> Frame:
     random, page = _random(4), np.full((height, width, 3), 244, np.uint8)
-    words = "still motion frame reel light shutter lens picture slow turn hand paper".split()
+    words = ["still", "motion", "frame", "reel", "light", "shutter", "lens", "picture", "slow", "turn", "hand"]
     for line, y in enumerate(range(40, height - 10, 26)):
         said = " ".join(words[int(at)] for at in random.integers(len(words), size=14))
         scale = 1.1 if line % 9 == 0 else 0.6

@@ -55,8 +55,8 @@ class VerifyView(APIView):
         operation_id="verify",
         request=QuestionSerializer,
         responses=AnswerSerializer,
-        description="Looks for the invisible mark that every clip made here carries, in a clip or in a picture such as "
-        "a screenshot of one frame. Whose job made it is told to the job's own workspace alone. "
+        description="Looks for the invisible mark that every clip made here carries, in a clip or in a picture "
+        "such as a screenshot of one frame. Whose job made it is told to the job's own workspace alone. "
         "Nothing of the file is kept.",
     )
     def post(self, request: Request) -> Response:

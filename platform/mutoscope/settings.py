@@ -293,7 +293,7 @@ TIER_DEADLINES = {
 WATERMARK_KEY = env.str("WATERMARK_KEY", default="")
 """The secret behind the mark in every clip; empty is SECRET_KEY. With another one, older clips are not known."""
 WATERMARK_OLD_KEYS = env.list("WATERMARK_OLD_KEYS", default=[])
-"""Secrets that clips were marked with before: what stood in WATERMARK_KEY, or in SECRET_KEY where that was empty."""
+"""Secrets that clips were marked with before: what was WATERMARK_KEY then, or SECRET_KEY where that was empty."""
 VERIFY_MAX_BYTES = whole("VERIFY_MAX_BYTES", default=128 * 2**20)
 """The largest file whose origin people may ask for."""
 VERIFICATIONS_PER_MINUTE = whole("VERIFICATIONS_PER_MINUTE", default=10)

@@ -22,7 +22,7 @@ from generation.outputs.watermark.keys import current_key
 from mutoscope.accounts.models import User
 from mutoscope.accounts.selectors import Access
 from tests.conftest import is_problem, picture_file
-from tests.generation.outputs.watermark.clips import HEIGHT, WIDTH, clip, frames, marked
+from tests.generation.outputs.watermark.clips import clip, frames, marked
 from tests.generation.samples import finishing, unsaved_clip
 
 VERIFY = "/api/v1/verify"

@@ -79,7 +79,7 @@ def _signs() -> NDArray[np.int8]:
 
 
 def _viterbi(soft: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[NDArray[np.bool_]]]:
-    """The score of each last state, and for each step and state whether the better way came from the upper half."""
+    """The score of each last state; for each step and state, whether the better way came from the upper half."""
     signs = _signs().astype(np.float32).T
     lower = np.repeat(np.arange(_STATES // 2), 2)
     scores = np.zeros((len(soft), _STATES), np.float32)

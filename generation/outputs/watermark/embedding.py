@@ -16,13 +16,13 @@ from generation.outputs.watermark.code import encode
 from generation.outputs.watermark.pattern import TILE, cell_pixels, tile_of, waves_of
 from generation.outputs.watermark.search import clarity
 
-GAINS = (0.6, 0.8, 1.0, 1.2, 1.5, 2.0)
-CLEAR = 18.0
+GAINS = (0.6, 0.8, 1.0, 1.3, 1.7, 2.2)
+CLEAR = 20.0
 """Standard deviations of chance by which the mark shall stand out, as far as can be foreseen, at CRF 33."""
 _QUALITIES = (80, 40)
 """Of JPEG: a frame is compressed lightly and hard, for what is lost in between goes on being lost beyond."""
-_BEYOND = 0.6
-"""How much more is lost by CRF 33, as a share of that."""
+_BEYOND = 1.2
+"""How much more is lost by CRF 33 and by motion, as a multiple of that."""
 _EVERY = 24
 """Frames after which the strength is judged again: scenes change, and fade in from black."""
 _JUDGED_SIDE = 480
@@ -30,7 +30,7 @@ _JUDGED_SIDE = 480
 
 IN_FLAT = 0.5
 """Standard deviation of the pattern where the picture is flat, in levels of 255, at a gain of 1."""
-FLAT_LIMIT = 0.9
+FLAT_LIMIT = 1.0
 PER_ACTIVITY = 0.25
 """Levels of pattern for each level by which a pixel usually differs from those around it."""
 LIMIT = 4.0
@@ -117,7 +117,7 @@ def _spread(tile: NDArray[np.float32], width: int, height: int) -> NDArray[np.fl
 
 
 def _activity(brightness: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """For blocks of 8 × 8 pixels: how busy they are, in levels, and what share of the pattern their light bears."""
+    """For blocks of 8 × 8 pixels: how busy they are, in levels, and what share of the pattern they bear."""
     detail = cv2.min(cv2.absdiff(brightness, cv2.blur(brightness, (5, 5))), STEEPEST)
     blocks = (-(-brightness.shape[1] // _BLOCK), -(-brightness.shape[0] // _BLOCK))
     busy = cv2.resize(detail, blocks, interpolation=cv2.INTER_AREA).astype(np.float32)

@@ -1,12 +1,12 @@
 """The keyed pattern: which waves a mark is made of, and a tile of them.
 
-A tile is 128 × 128 *cells* and repeats over the frame. In its Fourier transform the waves of 12 to 40 periods a tile
-carry the mark, all with the same strength, each with a phase that only the key tells. A quarter of them are always
-the same (the *pilot*, by which the tile's place is found); on the others a coded bit turns the phase by half a
-period, each bit on several waves.
+A tile is 128 × 128 *cells* and repeats over the frame. In its Fourier transform the waves of 12 to 40 periods a
+tile carry the mark, all with the same strength, each with a phase that only the key tells. A quarter of them are
+always the same (the *pilot*, by which the tile's place is found); on the others a coded bit turns the phase by
+half a period, each bit on several waves.
 
-A cell is `1 / CELLS_HIGH` of the frame's shorter side, so that a clip keeps its pattern when it is scaled; in small
-frames it is a pixel.
+A cell is `1 / CELLS_HIGH` of the frame's shorter side, so that a clip keeps its pattern when it is scaled; in
+small frames it is a pixel.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TILE = 128
 CELLS_HIGH = 360
 """Cells along the shorter side of a frame that has at least as many pixels there."""
 LOWEST, HIGHEST = 12, 40
-"""Periods a tile: lower ones are more visible, higher ones do not outlive compression and scaling."""
+"""Periods a tile: lower ones show more, higher ones are the first to go in compression and scaling."""
 PILOT_SHARE = 0.25
 
 
@@ -46,6 +46,11 @@ class Waves:
     column: NDArray[np.intp]
     phase: NDArray[np.complex64]
     bit: NDArray[np.intp]
+
+    @property
+    def periods(self) -> NDArray[np.float64]:
+        """Of each wave, along its own direction, a tile."""
+        return np.hypot(self.row, self.column)
 
     @property
     def pilot(self) -> NDArray[np.bool_]:

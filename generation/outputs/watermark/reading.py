@@ -12,22 +12,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from generation.outputs.watermark.code import CODED_BITS, decode, encode
+from generation.outputs.watermark.code import decode, encode
 from generation.outputs.watermark.frames import clip_frames, picture_frames
 from generation.outputs.watermark.pattern import CELLS_HIGH, waves_of
-from generation.outputs.watermark.search import Place, Residue, places_in, strength_of
+from generation.outputs.watermark.search import REACHES, Residue, places_in, soft_bits, strength_of
 
 MAX_FRAMES = 240
 """So many frames of a clip are looked at, spread over it."""
-PROOF = 12.3
+PROOF = 12.7
 """Standard deviations that a mark must stand out by. By chance it happens less than once in 10⁹ files, whatever
 they show: `docs/watermark.md` has the reckoning."""
-_TRIED = 8
+_TRIED = 5
 """Places a round that are decoded: the ones where the pilot stands out most."""
 _USUAL_SIDES = (480, 512, 544, 576, 640, 704, 720, 768, 832, 1024, 1080)
 """Shorter sides that clips usually have, in pixels: what was cut out of one has cells of its size."""
-_ZOOMS = np.geomspace(0.5, 2.0, 463)
-"""Sizes of a cell that are tried in the end, 0.3 % apart, around that of a frame that was never cut."""
+_ZOOMS = np.geomspace(0.66, 1.5, 206)
+"""Sizes of a cell that are tried in the end, 0.4 % apart, around that of a frame that was never cut: closer than
+the coarser waves need to stay in step to the frame's edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +69,25 @@ def _find(frames: Iterable[NDArray[np.uint8]], keys: Sequence[bytes]) -> Reading
         return None
     whole = side / CELLS_HIGH
     rounds = (
-        (residue, (whole, 1.0)),
-        (residue.mirrored(), (whole, 1.0)),
-        (residue, [side / CELLS_HIGH for side in _USUAL_SIDES]),
-        (residue, whole * _ZOOMS),
+        (residue, (whole, 1.0), REACHES),
+        (residue.mirrored(), (whole, 1.0), REACHES),
+        (residue, [side / CELLS_HIGH for side in _USUAL_SIDES], REACHES),
+        (residue, whole * _ZOOMS, REACHES[1:]),
     )
-    found = (_search(seen, cells, key) for key in keys for seen, cells in rounds)
+    found = (_search(*asked, key) for key in keys for asked in rounds)
     return next((one for one in found if one), None)
 
 
-def _search(residue: Residue, cells: Iterable[float], key: bytes) -> Reading | None:
+def _search(residue: Residue, cells: Iterable[float], reaches: Sequence[int], key: bytes) -> Reading | None:
     """The mark with the strongest proof, of cells of these sizes in pixels."""
     waves = waves_of(key)
-    places = [place for cell in cells for place in places_in(residue, cell, waves)]
-    places = sorted(places, key=lambda place: -place.pilot)[:_TRIED]
-    places = [place.refined(residue, waves) for place in places]
-    soft = np.array([place.soft_bits(waves) for place in places], np.float32).reshape(-1, CODED_BITS)
+    places = [place for cell in cells for place in places_in(residue, cell, reaches, waves)]
+    best = sorted(places, key=lambda place: -place.pilot)[:_TRIED]
+    heard = [place.refined(residue, waves).values(residue, waves) for place in best]
+    marks = decode(np.array([soft_bits(values, waves) for values in heard]))
     found = [
-        Reading(mark, strength_of(place, waves, encode(mark)))
-        for mark, place in zip(decode(soft), places, strict=True)
+        Reading(mark, strength_of(values, waves, encode(mark)))
+        for mark, values in zip(marks, heard, strict=True)
         if mark is not None
     ]
     return max((one for one in found if one.strength >= PROOF), key=lambda one: one.strength, default=None)

@@ -1,20 +1,21 @@
 """Where in a picture a tile may lie, and how well a mark fits there.
 
-Waves of the key are looked for in the *residue*: what frames have in common when the picture's own coarse forms are
-taken off and busy places are turned down. It is folded to one tile, on which the pilot's place is found for all
-shifts at once by a Fourier transform.
+Waves of the key are looked for in the *residue*: what frames have in common when the picture's own coarse forms
+are taken off and busy places are turned down. It is folded to one tile, on which the pilot's place is found for
+all shifts at once by a Fourier transform.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from generation.outputs.watermark.code import CODED_BITS
-from generation.outputs.watermark.pattern import CELLS_HIGH, TILE, Waves
+from generation.outputs.watermark.pattern import CELLS_HIGH, HIGHEST, TILE, Waves
 
 _LOUDEST = 2.0
 """How much stronger than those around it a wave may count: a host's own lines must not drown the others."""
@@ -22,9 +23,11 @@ _MEDIAN = 7
 """Cells: the side of the window in which a pixel's surroundings are judged."""
 _CUT = np.float32(3.0)
 """Levels: what differs more from its surroundings counts as if it differed by this."""
+REACHES = (HIGHEST, 28, 20)
+"""Periods a tile up to which waves are listened to: where the finest are lost, what is heard there is noise."""
 _FINE_SHIFTS = np.linspace(-0.75, 0.75, 7)
 """Cells."""
-_FINE_ZOOMS = (0.998, 0.999, 1.0, 1.001, 1.002)
+_FINE_ZOOMS = (0.9987, 1.0, 1.0013)
 
 
 class Residue:
@@ -36,7 +39,7 @@ class Residue:
 
     def see(self, brightness: NDArray[np.uint8]) -> None:
         """Add a frame: uint8, height × width."""
-        # Strokes and edges stand out of the median by far more than any mark does: cut off before they are smeared.
+        # Strokes and edges differ from the median by far more than any mark: cut off before they are smeared.
         middle = cv2.medianBlur(brightness, round(_MEDIAN * self._cell) | 1)
         detail = cv2.subtract(brightness, middle, dtype=cv2.CV_32F)
         detail = _CUT * np.tanh(detail / _CUT)
@@ -68,65 +71,71 @@ class Residue:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a tile may lie: the size of a cell in pixels and the shift in cells.
+    """Where a tile may lie: the size of a cell in pixels, and the shift in cells.
 
-    `values` is what was found there on each wave, turned by the shift; `pilot` is how far the pilot stands out,
-    in standard deviations of chance.
+    Waves of up to `reach` periods a tile are listened to; `pilot` is how far those of the pilot stand out, in
+    standard deviations of chance.
     """
 
     cell: float
+    reach: int
     down: float
     across: float
     pilot: float
-    values: NDArray[np.complex64]
 
     def refined(self, residue: Residue, waves: Waves) -> Place:
         """The best place near this one."""
-        pilot, best = waves.pilot, self
+        pilot, best = waves.pilot & (waves.periods < self.reach), self
+        downs, acrosses = self.down + _FINE_SHIFTS, self.across + _FINE_SHIFTS
+        turns_down = _turns(waves.row[pilot], downs)
+        turns_across = _turns(waves.column[pilot], acrosses) * waves.phase[pilot].conj()
         for cell in (self.cell * zoom for zoom in _FINE_ZOOMS):
-            values = _spectrum(residue.tile(cell), waves)
-            noise = _noise(values[pilot])
-            for down in self.down + _FINE_SHIFTS:
-                turned = values * _turns(waves, down, self.across + _FINE_SHIFTS)
-                scores = (turned[:, pilot] * waves.phase[pilot].conj()).real.sum(axis=1) / noise
-                at = int(scores.argmax())
-                if scores[at] > best.pilot:
-                    best = Place(cell, down, self.across + _FINE_SHIFTS[at], float(scores[at]), turned[at])
+            values = _spectrum(residue.tile(cell), waves)[pilot]
+            scores = ((turns_down * values) @ turns_across.T).real / _noise(values)
+            at = np.unravel_index(int(scores.argmax()), scores.shape)
+            if scores[at] > best.pilot:
+                best = Place(cell, self.reach, downs[at[0]], acrosses[at[1]], float(scores[at]))
         return best
 
-    def soft_bits(self, waves: Waves) -> NDArray[np.float32]:
-        """How much speaks for a 0 in each coded bit; shape (CODED_BITS,)."""
-        data = ~waves.pilot
-        spoken = (self.values[data] * waves.phase[data].conj()).real
-        return np.bincount(waves.bit[data], weights=spoken, minlength=CODED_BITS).astype(np.float32)
+    def values(self, residue: Residue, waves: Waves) -> NDArray[np.complex64]:
+        """What is found there on each wave, turned by the shift; 0 beyond the reach."""
+        shift = _turns(waves.row, np.array([self.down])) * _turns(waves.column, np.array([self.across]))
+        return _within(self.reach, _spectrum(residue.tile(self.cell), waves) * shift[0], waves)
 
 
-def places_in(residue: Residue, cell: float, waves: Waves, count: int = 2) -> list[Place]:
-    """The places where the pilot stands out most, for one size of a cell."""
-    values, pilot = _spectrum(residue.tile(cell), waves), waves.pilot
-    plane = np.zeros((TILE, TILE), np.complex64)
-    plane[waves.row[pilot], waves.column[pilot]] = values[pilot] * waves.phase[pilot].conj()
-    scores = np.fft.ifft2(plane).real * (TILE * TILE / _noise(values[pilot]))
-    best = np.argpartition(scores.ravel(), -count)[-count:]
+def places_in(residue: Residue, cell: float, reaches: Sequence[int], waves: Waves) -> list[Place]:
+    """The places where the pilot stands out most, for one size of a cell: one for each reach."""
+    whole, pilot = _spectrum(residue.tile(cell), waves), waves.pilot
     places = []
-    for at in best:
-        down, across = float(at // TILE), float(at % TILE)
-        turned = values * _turns(waves, down, np.array([across]))[0]
-        places.append(Place(cell, down, across, float(scores.flat[at]), turned))
+    for reach in reaches:
+        values = _within(reach, whole, waves)[pilot]
+        plane = np.zeros((TILE, TILE), np.complex64)
+        plane[waves.row[pilot], waves.column[pilot]] = values * waves.phase[pilot].conj()
+        scores = np.fft.ifft2(plane).real
+        at = int(scores.argmax())
+        score = float(scores.flat[at] * TILE * TILE / _noise(values))
+        places.append(Place(cell, reach, float(at // TILE), float(at % TILE), score))
     return places
+
+
+def soft_bits(values: NDArray[np.complex64], waves: Waves) -> NDArray[np.float32]:
+    """How much speaks for a 0 in each coded bit; shape (CODED_BITS,)."""
+    data = ~waves.pilot
+    spoken = (values[data] * waves.phase[data].conj()).real
+    return np.bincount(waves.bit[data], weights=spoken, minlength=CODED_BITS).astype(np.float32)
 
 
 def clarity(brightness: NDArray[np.uint8], cell: float, waves: Waves, coded: NDArray[np.int8]) -> float:
     """How far a mark stands out of one frame (uint8, height × width) that was never cut."""
     residue = Residue(brightness.shape[1], brightness.shape[0])
     residue.see(brightness)
-    return strength_of(Place(cell, 0.0, 0.0, 0.0, _spectrum(residue.tile(cell), waves)), waves, coded)
+    whole = _spectrum(residue.tile(cell), waves)
+    return max(strength_of(_within(reach, whole, waves), waves, coded) for reach in REACHES)
 
 
-def strength_of(place: Place, waves: Waves, coded: NDArray[np.int8]) -> float:
-    """How far a whole mark stands out at a place, in standard deviations of chance."""
-    agreement = (place.values * waves.signed(coded).conj()).real.sum()
-    return float(agreement / _noise(place.values))
+def strength_of(values: NDArray[np.complex64], waves: Waves, coded: NDArray[np.int8]) -> float:
+    """How far a whole mark stands out of what was found at a place, in standard deviations of chance."""
+    return float((values * waves.signed(coded).conj()).real.sum() / _noise(values))
 
 
 def _spectrum(tile: NDArray[np.float32], waves: Waves) -> NDArray[np.complex64]:
@@ -138,12 +147,15 @@ def _spectrum(tile: NDArray[np.float32], waves: Waves) -> NDArray[np.complex64]:
     return (values * np.minimum(1.0, _LOUDEST / np.maximum(np.abs(values), 1e-9))).astype(np.complex64)
 
 
+def _within(reach: int, values: NDArray[np.complex64], waves: Waves) -> NDArray[np.complex64]:
+    return np.where(waves.periods < reach, values, 0).astype(np.complex64)
+
+
 def _noise(values: NDArray[np.complex64]) -> float:
     """The standard deviation of their agreement with phases drawn at random."""
     return float(np.sqrt((np.abs(values) ** 2).sum() / 2) + 1e-9)
 
 
-def _turns(waves: Waves, down: float, across: NDArray[np.float64]) -> NDArray[np.complex64]:
-    """By what each wave turns when the tile is shifted back; shape (shifts, waves)."""
-    periods = waves.row * down + waves.column * across[:, None]
-    return np.exp(2j * np.pi / TILE * periods).astype(np.complex64)
+def _turns(periods: NDArray[np.intp], shifts: NDArray[np.float64]) -> NDArray[np.complex64]:
+    """By what waves of so many periods a tile turn when it is shifted back; shape (shifts, waves)."""
+    return np.exp(2j * np.pi / TILE * shifts[:, None] * periods).astype(np.complex64)
