@@ -318,6 +318,17 @@ C2PA_TRAINING = env.str("C2PA_TRAINING", default="")
 if C2PA_TRAINING not in ("", "allowed", "notAllowed"):
     raise ImproperlyConfigured(f"C2PA_TRAINING must be allowed or notAllowed, but is {C2PA_TRAINING!r}.")
 
+# --- The invisible watermark ----------------------------------------------------------------------------------
+
+WATERMARK_KEY = env.str("WATERMARK_KEY", default="")
+"""The secret behind the mark in every clip; empty is SECRET_KEY. With another one, older clips are not known."""
+WATERMARK_OLD_KEYS = env.list("WATERMARK_OLD_KEYS", default=[])
+"""Secrets that clips were marked with before: what was WATERMARK_KEY then, or SECRET_KEY where that was empty."""
+VERIFY_MAX_BYTES = whole("VERIFY_MAX_BYTES", default=128 * 2**20)
+"""The largest file whose origin people may ask for."""
+VERIFICATIONS_PER_MINUTE = whole("VERIFICATIONS_PER_MINUTE", default=10)
+"""By a workspace: each may take seconds of a processor."""
+
 # --- Payments ------------------------------------------------------------------------------------------------
 
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")

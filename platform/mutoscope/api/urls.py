@@ -11,6 +11,7 @@ from generation.api.models import ModelViewSet
 from generation.api.planner import PlannerView
 from generation.api.renditions import ReissueView, RenditionsView, RenditionView
 from generation.api.usage import CreditsView, UsageFileView, UsageView
+from generation.api.verify import VerifyView
 from mutoscope.accounts.api import MeView, WorkspaceView
 from mutoscope.api.assets import AssetViewSet
 from mutoscope.health import LiveView, ReadyView
@@ -32,6 +33,7 @@ urlpatterns = [
     path("usage", UsageView.as_view(), name="usage"),
     path("usage.csv", UsageFileView.as_view(), name="usage-file"),
     path("credits", CreditsView.as_view(), name="credits"),
+    path("verify", VerifyView.as_view(), name="verify"),
     path("health", ReadyView.as_view(), name="health"),
     path("health/live", LiveView.as_view(), name="health-live"),
     path("schema", SpectacularJSONAPIView.as_view(), name="schema"),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from mutoscope.dashboard.views import billing, create, downloads, jobs, library, mark, usage, workspace
+from mutoscope.dashboard.views import billing, create, downloads, jobs, library, mark, usage, verify, workspace
 
 app_name = "dashboard"
 urlpatterns = [
@@ -31,6 +31,7 @@ urlpatterns = [
     path("usage.csv", usage.usage_file, name="usage_file"),
     path("usage/entries", usage.entries, name="entries"),
     path("usage/receipts", usage.receipts, name="receipts"),
+    path("verify", verify.verify, name="verify"),
     path("keys", workspace.keys, name="keys"),
     path("keys/create", workspace.create_key, name="create_key"),
     path("keys/<uuid:key_id>/revoke", workspace.revoke_key, name="revoke_key"),

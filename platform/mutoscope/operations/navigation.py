@@ -33,7 +33,13 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
                 _link("Blocked terms", "block", "generation_blockedterm"),
             ],
         },
-        {"title": "Library", "items": [_link("Assets", "photo_library", "assets_asset")]},
+        {
+            "title": "Library",
+            "items": [
+                _link("Assets", "photo_library", "assets_asset"),
+                {"title": "Verify a file", "icon": "policy", "link": reverse("admin-verify")},
+            ],
+        },
         {
             "title": "People",
             "items": [
