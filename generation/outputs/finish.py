@@ -83,7 +83,9 @@ def make_clip(hold: Hold, stream: FrameStream, scratch: Path) -> None:
 
     # 4. What the library shows of it; from the master, marked anew, where a clip is no video.
     is_video = profile_of(form).is_video
-    shown = previews(clip if is_video else master, scratch, () if is_video else _visible_marks(hold, scratch, MASTER))
+    shown = previews(
+        clip if is_video else master, scratch, () if is_video else _visible_marks(hold, scratch, MASTER)
+    )
 
     # 5. Sign what is handed out: it says for itself who made it, and with what.
     claim = claim_of(job, first, recipe=done.recipe, last_picture=last)

@@ -104,6 +104,8 @@ def test_a_clip_shows_its_content_credentials(alices: Client, access: Access, jo
     )
     Asset.objects.filter(pk=clip.pk).update(provenance={})
     assert "Content credentials" not in alices.get(_page(job)).content.decode()
+
+
 @pytest.mark.parametrize(("codes", "noted"), [(["flickers"], True), ([], False)])
 def test_a_doubtful_clip_has_a_note_and_a_good_one_none(
     alices: Client, access: Access, codes: list[str], noted: bool
