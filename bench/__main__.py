@@ -29,6 +29,7 @@ def main() -> None:
         "bench.claims",
         "bench.ledger",
         "bench.eta",
+        "bench.outputs",
     ):
         print(f"\n# {name}\n", flush=True)
         subprocess.run([sys.executable, "-m", name], check=True)
