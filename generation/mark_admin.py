@@ -96,6 +96,6 @@ class VisibleMarkAdmin(ModelAdmin):
             return "–"
         picture = base64.b64encode(editing.preview([mark])).decode()
         return format_html(
-            '<img src="data:image/png;base64,{}" width="640" height="360" alt="The mark on a frame from black to white">',
+            '<img src="data:image/png;base64,{}" width="640" height="360" alt="The mark, on black to white">',
             picture,
         )
