@@ -22,6 +22,34 @@ class LinkField(serializers.Field[Any, Any, "str | None", Any]):
         return value.url if value else None
 
 
+class ProvenanceSerializer(serializers.Serializer[dict[str, Any]]):
+    """What the C2PA manifest in the file says of it; where the file's format can hold none, the reason alone."""
+
+    is_signed = serializers.BooleanField()
+    reason = serializers.CharField(required=False, help_text="Why it is not signed.")
+    manifest = serializers.CharField(required=False, help_text="The manifest's own name.")
+    issuer = serializers.CharField(required=False, help_text="In whose name it is signed.")
+    is_development = serializers.BooleanField(
+        required=False, help_text="Signed with a certificate that nobody else trusts, for development."
+    )
+    certificate_until = serializers.DateTimeField(required=False)
+    time_stamped_at = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="By a time-stamping authority; null is none."
+    )
+    source_type = serializers.CharField(
+        required=False, help_text="trainedAlgorithmicMedia is made by AI, algorithmicMedia is computed without."
+    )
+    model = serializers.CharField(required=False)
+    model_version = serializers.CharField(required=False)
+    recipe_sha256 = serializers.CharField(
+        required=False, help_text="Over the job's recipe in the JSON Canonicalization Scheme (RFC 8785)."
+    )
+    made_at = serializers.DateTimeField(required=False)
+    job = serializers.CharField(required=False)
+    generator = serializers.CharField(required=False)
+    ingredients = serializers.ListField(child=serializers.CharField(), required=False)
+
+
 class AssetSerializer(serializers.ModelSerializer[Asset]):
     """A picture, clip or sound. The links work without a key until they expire; null where there is no such file.
 
@@ -34,11 +62,16 @@ class AssetSerializer(serializers.ModelSerializer[Asset]):
     poster_url = LinkField(source="poster")
     preview_url = LinkField(source="preview")
     strip_url = LinkField(source="strip")
+    provenance = serializers.SerializerMethodField()
 
     class Meta:
         model = Asset
         fields = [
             "id", "kind", "origin", "name", "media_type", "uploaded_type", "size_bytes", "sha256", "width",
             "height", "seconds", "fps", "color", "is_marked", "url", "thumbnail_url",
-            "poster_url", "preview_url", "strip_url", "strip_tiles", "created_at",
+            "poster_url", "preview_url", "strip_url", "strip_tiles", "provenance", "created_at",
         ]  # fmt: skip
+
+    @extend_schema_field(ProvenanceSerializer(allow_null=True))
+    def get_provenance(self, asset: Asset) -> dict[str, Any] | None:
+        return asset.provenance or None
