@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from functools import partial
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from django import forms
 from django.contrib import admin
@@ -19,6 +19,9 @@ from unfold.admin import ModelAdmin
 from generation.models import VisibleMark
 from generation.outputs.visible import editing
 
+WISHED = ("is_on", "text", "position", "size", "opacity", "drifts")
+"""What a mark says of itself, beside its picture."""
+
 
 class MarkForm(forms.ModelForm):  # type: ignore[type-arg]  # at run time it takes no parameter
     """A mark's fields, held against the rules that workspaces' own marks are held against."""
@@ -27,7 +30,7 @@ class MarkForm(forms.ModelForm):  # type: ignore[type-arg]  # at run time it tak
 
     class Meta:
         model = VisibleMark
-        fields = ["is_on", "text", "picture", "position", "size", "opacity", "drifts"]
+        fields = [*WISHED, "picture"]
 
     def clean(self) -> dict[str, Any]:
         if self.errors:
@@ -35,11 +38,8 @@ class MarkForm(forms.ModelForm):  # type: ignore[type-arg]  # at run time it tak
         given = self.cleaned_data["picture"]
         upload = self.files.get("picture")
         wish = editing.MarkWish(
-            **{
-                name: self.cleaned_data[name]
-                for name in ("is_on", "text", "position", "size", "opacity", "drifts")
-            },
-            picture=upload.file if upload else None,
+            **{name: self.cleaned_data[name] for name in WISHED},
+            picture=cast("BinaryIO", upload.file) if upload else None,
             without_picture=given is False,
         )
         try:
@@ -51,8 +51,7 @@ class MarkForm(forms.ModelForm):  # type: ignore[type-arg]  # at run time it tak
     def _post_clean(self) -> None:
         # The picture is stored by `save_model`, cleaned: what was sent is not put into the row.
         if not self.errors:
-            fields = [name for name in self._meta.fields if name != "picture"]  # type: ignore[attr-defined]
-            construct_instance(self, self.instance, fields)
+            construct_instance(self, self.instance, WISHED)
             self.instance.text = editing.check_text(self.instance.text)
 
 
@@ -96,6 +95,6 @@ class VisibleMarkAdmin(ModelAdmin):
             return "–"
         picture = base64.b64encode(editing.preview([mark])).decode()
         return format_html(
-            '<img src="data:image/png;base64,{}" width="640" height="360" alt="The mark on a frame from black to white">',
+            '<img src="data:image/png;base64,{}" width="640" height="360" alt="The mark, on black to white">',
             picture,
         )

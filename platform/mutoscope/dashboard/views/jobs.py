@@ -83,7 +83,7 @@ def cancel_job(request: Visit, access: Access, job_id: UUID) -> HttpResponse:
 def _facts(access: Access, job_id: UUID) -> dict[str, Any]:
     found = selectors.job(access.workspace, job_id)
     clip = _still_there(found.output)
-    plan = entitlements_of(access.workspace.pk)
+    plan = entitlements_of(access.workspace.pk) if clip else None
     return {
         "job": found,
         "active": found.state in Job.ACTIVE,
@@ -94,8 +94,8 @@ def _facts(access: Access, job_id: UUID) -> dict[str, Any]:
         "picture": _still_there(found.picture),
         "last_picture": _still_there(found.last_picture),
         "clip": clip,
-        "kept_until": retention.kept_until(clip, plan) if clip else None,
-        "unmarking": unmarking(clip, plan) if clip else None,
+        "kept_until": retention.kept_until(clip, plan) if clip and plan else None,
+        "unmarking": unmarking(clip, plan) if clip and plan else None,
         "is_cut": (found.engine_width, found.engine_height, found.engine_frames)
         != (found.width, found.height, found.frames),
         "recipe": lines(found.recipe),

@@ -71,7 +71,7 @@ def test_what_is_wrong_is_said(operator: Client) -> None:
     assert "a mark needs a text or a picture" in html
     wrong = SimpleUploadedFile("logo.png", b"no picture", "image/png")
     html = operator.post(page(mark), fields(picture=wrong)).content.decode()
-    assert "nothing that we recognise" in html
+    assert "promises a PNG picture" in html
     assert current().text == "Made with Mutoscope"
 
 
