@@ -50,7 +50,8 @@ def test_a_broken_clip_is_made_once_more_from_another_seed(access: Access) -> No
     event = now.events.last()
     assert event is not None
     assert event.message == (
-        f"the clip is black for the most part; it is made once more, from the seed {now.seed} in place of {job.seed}"
+        "the clip is black for the most part; it is made once more, "
+        f"from the seed {now.seed} in place of {job.seed}"
     )
     check = ClipCheck.objects.get()
     assert (check.seed, check.asset, check.verdict, check.problems) == (
