@@ -81,11 +81,9 @@ def make_clip(hold: Hold, stream: FrameStream, scratch: Path) -> None:
     first, last = (inputs.fetched(scratch, name) for name in (inputs.FIRST, inputs.LAST))
     check = checker.check(first=first, last=last)
 
-    # 4. What the library shows of it; from the master, marked anew, where a clip is no video.
-    is_video = profile_of(form).is_video
-    shown = previews(
-        clip if is_video else master, scratch, () if is_video else _visible_marks(hold, scratch, MASTER)
-    )
+    # 4. What the library shows of it; from the master, marked anew, where the clip is no video.
+    seen_in, to_lay = (clip, ()) if profile_of(form).is_video else (master, _visible_marks(hold, scratch, MASTER))
+    shown = previews(seen_in, scratch, to_lay)
 
     # 5. Sign what is handed out: it says for itself who made it, and with what.
     claim = claim_of(job, first, recipe=done.recipe, last_picture=last)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from generation.models import Job
 from generation.outputs.orders import crop_of
@@ -11,13 +10,9 @@ from generation.outputs.quality.check import Checker
 from generation.outputs.watermark.keys import current_key
 from generation.worker.stream import FrameStream
 
-if TYPE_CHECKING:
-    from numpy import uint8
-    from numpy.typing import NDArray
 
-
-def finished_frames(stream: FrameStream, job: Job, checker: Checker) -> Iterator[NDArray[uint8]]:
-    """The frames of the job's clip, height × width × 3, RGB, each with the invisible watermark that names the job.
+def finished_frames(stream: FrameStream, job: Job, checker: Checker) -> Iterator[memoryview]:
+    """The frames of the job's clip, height × width × 3, RGB, uint8, each with the invisible watermark that names the job.
 
     `checker` sees each before it is marked. What the engine makes beyond the clip's length is let go. Raises
     `Abandoned`.
@@ -25,7 +20,7 @@ def finished_frames(stream: FrameStream, job: Job, checker: Checker) -> Iterator
     # Not before frames are to be looked at: they bring numpy and OpenCV with them.
     from numpy import frombuffer, uint8
 
-    from generation.outputs.watermark import Embedder
+    from generation.outputs.watermark.embedding import Embedder
 
     crop = crop_of(job)
     embedder = Embedder(job.mark, job.width, job.height, key=current_key())
@@ -37,4 +32,4 @@ def finished_frames(stream: FrameStream, job: Job, checker: Checker) -> Iterator
             checker.see(pixels)
             marked = embedder.apply(pixels)
             del pixels  # it would hold on to the ring's memory
-        yield marked
+        yield marked.data

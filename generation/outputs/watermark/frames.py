@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence, UnidentifiedImageError
 
-from mutoscope.media import MAX_FRAME_PIXELS, Fault, MediaError, ffmpeg_executable, probe, untrusted
+from mutoscope.media import CONTAINERS, MAX_FRAME_PIXELS, Fault, MediaError, ffmpeg_executable, probe, untrusted
 
 SHORT_SIDE = 480
 """Pixels: larger frames are made smaller. The pattern's finest wave is still four pixels long."""
@@ -36,7 +36,7 @@ def clip_frames(path: Path, *, count: int, key_frames: bool) -> Iterator[NDArray
     if min(video.width, video.height) < MIN_SIDE:
         return
     width, height = _reading_size(video.width, video.height)
-    source = untrusted(path, **({"skip_frame": "nokey"} if key_frames else {}))["V:0"]
+    source = untrusted(path, CONTAINERS, **({"skip_frame": "nokey"} if key_frames else {}))["V:0"]
     if not key_frames and video.frames > count:
         source = source.filter("select", f"not(mod(n,{-(-video.frames // count)}))")
     graph = source.filter("scale", width, height, flags="area").output(
