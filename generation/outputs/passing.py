@@ -12,7 +12,7 @@ from generation.worker.stream import FrameStream
 
 
 def finished_frames(stream: FrameStream, job: Job, checker: Checker) -> Iterator[memoryview]:
-    """The frames of the job's clip, height × width × 3, RGB, uint8, each with the invisible watermark that names the job.
+    """The frames of the job's clip, height × width × 3, RGB, uint8, each with the watermark that names it.
 
     `checker` sees each before it is marked. What the engine makes beyond the clip's length is let go. Raises
     `Abandoned`.

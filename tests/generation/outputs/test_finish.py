@@ -29,7 +29,7 @@ from generation.worker.stream import Abandoned, FrameStream, Made
 from mutoscope.accounts.selectors import Access
 from tests.generation.samples import expire, kinds, running
 
-FILES = ["clip.mp4", "poster.jpg", "poster.webp", "preview.webp", "strip.webp"]
+FILES = ["clip.mp4", "poster.jpg", "preview.webp", "strip.webp", "thumbnail.webp"]
 
 
 @pytest.fixture
