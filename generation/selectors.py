@@ -19,7 +19,7 @@ from mutoscope.errors import NotFound
 
 def jobs(workspace: Workspace) -> QuerySet[Job]:
     """The workspace's jobs, newest first, with their pictures and clip."""
-    return Job.objects.filter(workspace=workspace).select_related("picture", "last_picture", "output")
+    return Job.objects.filter(workspace=workspace).select_related("picture", "last_picture", "sound", "output")
 
 
 def job(workspace: Workspace, job_id: UUID) -> Job:
