@@ -18,8 +18,8 @@ from mutoscope.errors import NotFound
 
 
 def jobs(workspace: Workspace) -> QuerySet[Job]:
-    """The workspace's jobs, newest first, with their pictures, their clip and its check."""
-    related = ("picture", "last_picture", "output", "output__quality")
+    """The workspace's jobs, newest first, with their pictures and sound, their clip and its check."""
+    related = ("picture", "last_picture", "sound", "output", "output__quality")
     return Job.objects.filter(workspace=workspace).select_related(*related)
 
 

@@ -45,6 +45,11 @@ class CreateForm(RefusableForm):
     steps = forms.IntegerField(required=False)
     guidance = forms.FloatField(required=False)
     seed = forms.IntegerField(required=False)
+    format = forms.CharField(required=False)
+    quality = forms.CharField(required=False)
+    output_fps = forms.IntegerField(required=False)
+    loop = forms.CharField(required=False)
+    sound = forms.UUIDField(required=False)
     tier = forms.CharField(required=False)
 
     @property

@@ -20,14 +20,16 @@ from generation import attempts, services
 from generation.engines.base import EngineError
 from generation.engines.frames import FrameRing
 from generation.models import Job
-from generation.outputs.encoding import check
+from generation.outputs.encoding import MASTER, check
 from generation.outputs.finish import make_clip
 from generation.outputs.orders import form_of, source_of
 from generation.outputs.quality.check import Check
+from generation.scheduling.claims import Claimant, claim
 from generation.worker.leases import Hold
 from generation.worker.stream import Abandoned, FrameStream, Made
 from mutoscope.accounts.selectors import Access
-from tests.generation.samples import expire, kinds, running
+from tests.generation.outputs.encoding.test_sound import tone
+from tests.generation.samples import PAID, expire, kinds, running, submit
 
 FILES = ["clip.mp4", "poster.jpg", "preview.webp", "strip.webp", "thumbnail.webp"]
 
@@ -37,15 +39,17 @@ def finish(access: Access, tmp_path: Path) -> Iterator[Callable[[Callable[[Job],
     """Has a job's frames made and finished, with something happening in between. Gives the worker's job."""
     rings: list[FrameRing] = []
 
-    def run(meanwhile: Callable[[Job], None]) -> Job:
-        job = running(access)
+    def run(meanwhile: Callable[[Job], None], sound: Path | None = None, **wishes: Any) -> Job:
+        submit(access, **wishes)
+        job = claim([PAID], Claimant("w1"))
+        assert job is not None
         rings.append(ring := FrameRing.create(job.width, job.height, job.frames))
         stream = FrameStream(ring, job.frames, on_taken=lambda _: None)
         for index in range(job.frames):
             ring.slot(index)[:] = bytes([index * 8]) * ring.frame_bytes
         stream.written(job.frames)
         meanwhile(job)
-        stream.complete(Made({}, 8, time.monotonic()))
+        stream.complete(Made({}, 8, time.monotonic(), sound))
         make_clip(Hold(job, time.monotonic()), stream, tmp_path)
         return job
 
@@ -89,6 +93,26 @@ def test_a_clip_is_published_with_its_poster_and_its_facts(finish: Callable[...,
     assert Image.open(clip.poster.path).size == (64, 64)
     assert Image.open(clip.strip.path).size == (64 * clip.strip_tiles, 64)
     assert clip.strip_tiles == 8
+
+
+def test_a_form_that_is_no_master_has_one_beside_it(finish: Callable[..., Job], tmp_path: Path) -> None:
+    job = finish(lambda _: None, sound=tone(tmp_path / "tone.wav", 1.0), format="gif", loop="boomerang")
+    job.refresh_from_db()
+    clip = job.output
+    assert clip is not None
+    assert (clip.media_type, clip.name.rpartition(".")[2]) == ("image/gif", "gif")
+    assert (clip.width, clip.height, clip.fps, clip.seconds) == (64, 64, 8, 14 / 8)
+    check(Path(clip.file.path), source_of(job), form_of(job), with_sound=True)
+    check(Path(clip.master.path), source_of(job), MASTER, with_sound=True)
+    assert sorted(path.name for path in stored()) == sorted([*FILES[1:], "clip.gif", "master.mp4"])
+
+
+def test_a_clip_has_its_sound(finish: Callable[..., Job], tmp_path: Path) -> None:
+    job = finish(lambda _: None, sound=tone(tmp_path / "tone.wav", 1.0), format="webm", quality="best")
+    job.refresh_from_db()
+    assert job.output is not None
+    check(Path(job.output.file.path), source_of(job), form_of(job), with_sound=True)
+    assert job.output.media_type == "video/webm"
 
 
 @pytest.mark.parametrize("ending", ["cancelled", "lease ran out"])

@@ -158,8 +158,8 @@ def test_from_sign_up_to_the_clip(site: str, manage: RunManage, tmp_path: Path) 
         expect(page.locator(".timeline")).to_contain_text("The clip is here")
 
         page.get_by_role("link", name="Library").click()
-        expect(page.locator(".card video")).to_have_count(1)
-        expect(page.locator(".card img")).to_have_count(1)
+        expect(page.locator(".card [data-scrub]")).to_have_count(1)
+        expect(page.locator(".card img")).to_have_count(2)
         page.get_by_role("link", name="History").first.click()
         expect(page.locator(".job-row")).to_contain_text("Succeeded")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 from django import template
 from django.utils.dateparse import parse_datetime
@@ -97,6 +98,38 @@ def small(asset: Asset) -> str:
     if asset.thumbnail:
         return asset.thumbnail.url
     return asset.file.url if asset.kind == Asset.Kind.IMAGE else ""
+
+
+@register.filter
+def plays(clip: Asset) -> bool:
+    """Whether browsers have a player for the clip. Not all play each codec: the page has something instead."""
+    return clip.media_type in {"video/mp4", "video/webm"}
+
+
+@register.filter
+def is_picture(clip: Asset) -> bool:
+    """Whether the clip is a picture that moves by itself."""
+    return clip.media_type.startswith("image/")
+
+
+@register.filter
+def moving(clip: Asset) -> str:
+    """The address of a moving picture of the clip: itself, else its preview, else what stands still."""
+    if is_picture(clip):
+        return clip.file.url
+    return clip.preview.url if clip.preview else small(clip)
+
+
+@register.filter
+def suffix(asset: Asset) -> str:
+    """The ending of the asset's file, such as .mp4."""
+    return Path(str(asset.file)).suffix
+
+
+@register.filter
+def frame_seconds(fps: float | None) -> str:
+    """How long a frame is to be seen, in seconds."""
+    return f"{1 / fps:.4f}" if fps else "0.04"
 
 
 @register.filter

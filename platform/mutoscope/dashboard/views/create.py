@@ -19,6 +19,7 @@ from generation import selectors, services, uploads
 from mutoscope.accounts.selectors import Access
 from mutoscope.dashboard import choices, words
 from mutoscope.dashboard.choices import Shelf
+from mutoscope.dashboard.delivery import delivery
 from mutoscope.dashboard.forms import CreateForm
 from mutoscope.dashboard.gate import Visit, may, require, workspace_page
 from mutoscope.dashboard.paging import as_id
@@ -29,6 +30,7 @@ RECENT_PICTURES = 11
 
 _LIKE = (
     "model", "mode", "size", "seconds", "fps", "prompt", "negative_prompt", "preset", "steps", "guidance", "tier",
+    "format", "quality", "output_fps", "loop",
 )  # fmt: skip
 """What "make another like this" takes over. The seed is left out: with it, the clip would be the same one."""
 
@@ -124,6 +126,7 @@ def _starting_values(access: Access, plan: Entitlements, shelf: Shelf, query: Qu
         job = selectors.job(access.workspace, as_id(query.get("from", "")))
         values = {name: getattr(job, name) for name in _LIKE}
         values |= {"picture": job.picture_id, "last_picture": job.last_picture_id, "earlier_seed": job.seed}
+        values["sound"] = job.sound_id
         values["adapters"] = [use["name"] for use in job.adapters]
         values |= {f"strength-{use['name']}": f"{use['strength']:g}" for use in job.adapters}
     values |= {name: query[name] for name in CreateForm.base_fields if name in query}
@@ -150,6 +153,7 @@ def _render(
         "size_rule": choices.size_rule(model, plan),
         "lengths": choices.lengths(model, plan),
         "presets": choices.presets(model, plan),
+        "delivery": delivery(access.workspace, plan, shown),
         "adapters": choices.adapter_choices(model, form.chosen_adapters),
         "tiers": plan.tiers,
         "earlier_seed": form.initial.get("earlier_seed"),
