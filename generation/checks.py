@@ -1,4 +1,4 @@
-"""System checks of the catalog, of moderation, and of what clips are signed with: the rule and the value."""
+"""System checks of the catalog, of encoders, of moderation, and of what clips are signed with: rule and value."""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +15,8 @@ from generation.engines.base import EngineError
 from generation.errors import ImpossibleForm
 from generation.outputs.encoding import graph, hardware
 from generation.outputs.encoding.decoding import Decoded, decode
-from generation.outputs.encoding.forms import Form, Source, Target, carries_sound, profile_of, shape_of
+from generation.outputs.encoding.feeding import Feed, over, straight
+from generation.outputs.encoding.forms import Form, Source, Target, carries_sound, keeps_up, profile_of, shape_of
 from generation.outputs.encoding.hardware import Encoder
 from generation.outputs.encoding.running import Archives, EncoderFailed, failed, run
 from generation.outputs.encoding.spool import Spool
@@ -29,15 +32,16 @@ ENVIRONMENT = {"SVT_LOG": "1"}
 def encode(frames: Iterable[Buffer], source: Source, targets: Sequence[Target]) -> None:
     """Encode RGB frames (uint8, height × width × 3 each) into all targets, in one ffmpeg run, as they come.
 
-    Where a form needs frames twice, or hardware encodes that may refuse, they are kept on disk beside the first
-    target meanwhile: width × height × 3 bytes a frame.
+    Where a form needs frames twice, is slower than they are made, or goes to hardware that may refuse, they are
+    kept on disk beside the first target meanwhile: width × height × 3 bytes a frame.
 
     Raises `EngineError`: `encode_failed` (ours) when ffmpeg fails; `frames_wrong` (ours) when they are not as
     many, or as large, as the source says; `spool_full` (machine) when the disk is; `form_impossible` (user) for
     a form that the clip cannot have. And whatever `frames` raises, after ffmpeg is gone.
     """
     _check(source, targets)
-    _encode(frames, source, targets, pixels=RGB, frame_bytes=source.width * source.height * 3)
+    waits = not all(keeps_up(source, target.form) for target in targets)
+    _encode(frames, source, targets, pixels=RGB, frame_bytes=source.width * source.height * 3, waits=waits)
 
 
 def convert(clip: Path, targets: Sequence[Target]) -> None:
@@ -56,6 +60,7 @@ def convert(clip: Path, targets: Sequence[Target]) -> None:
             targets,
             pixels=decoded.pixels,
             frame_bytes=decoded.frame_bytes,
+            waits=False,
             sound_of=clip if decoded.has_sound else None,
         )
     finally:
@@ -78,7 +83,7 @@ def add_sound(clip: Path, sound: Path, target: Path, *, source: Source, form: Fo
         ffmpeg.input(_file(clip)).video, waves, _file(target), vcodec="copy", acodec=codec.encoder, **options
     )
     try:
-        run(output, ())
+        run(output, straight(()))
     except EncoderFailed as error:
         raise failed(error) from error
 
@@ -90,47 +95,40 @@ def _encode(
     *,
     pixels: str,
     frame_bytes: int,
+    waits: bool,
     sound_of: Path | None = None,
 ) -> None:
+    """`waits` says that whoever makes the frames would have to wait for these targets, and must not."""
     reel = graph.Reel.of(source, targets)
     coming = _counted(frames, source, frame_bytes)
-
-    def attempt(encoders: Sequence[Encoder], fed: Iterable[Buffer]) -> None:
-        _run(fed, source, targets, encoders, pixels=pixels, sound_of=sound_of)
-
     encoders = [hardware.encoder_of(target.form) for target in targets]
     families = {encoder.family for encoder in encoders if encoder.family}
-    if not families and not reel.replayed:
-        try:
-            attempt(encoders, coming)
-        except EncoderFailed as error:
-            raise failed(error) from error
-        return
-    spool = Spool(targets[0].path.parent, frame_bytes)
+    run_with = partial(_run, source=source, targets=targets, pixels=pixels, sound_of=sound_of)
     try:
-        try:
-            attempt(encoders, chain(spool.keep(coming), spool.replay(reel.replayed)))
+        if not (families or reel.replayed or waits):
+            run_with(straight(coming), encoders=encoders)
             return
-        except EncoderFailed as error:
-            if not families:
-                raise
-            hardware.refused(families, str(error))
-        # Nothing is lost: what hardware had before it refused is in the spool, the rest is still to come.
-        encoders = [hardware.encoder_of(target.form, software=True) for target in targets]
-        had = spool.replay(range(spool.frames))
-        attempt(encoders, chain(had, spool.keep(coming), spool.replay(reel.replayed)))
+        order = [*range(source.frames), *reel.replayed]
+        with closing(Spool(targets[0].path.parent, frame_bytes)) as spool:
+            try:
+                run_with(over(spool, coming, order), encoders=encoders)
+            except EncoderFailed as error:
+                if not families:
+                    raise
+                hardware.refused(families, str(error))
+                # Nothing is lost: what hardware had before it refused is in the spool, the rest is still to come.
+                encoders = [hardware.encoder_of(target.form, software=True) for target in targets]
+                run_with(over(spool, coming, order), encoders=encoders)
     except EncoderFailed as error:
         raise failed(error) from error
-    finally:
-        spool.close()
 
 
 def _run(
-    fed: Iterable[Buffer],
+    feed: Feed,
+    *,
     source: Source,
     targets: Sequence[Target],
     encoders: Sequence[Encoder],
-    *,
     pixels: str,
     sound_of: Path | None,
 ) -> None:
@@ -147,7 +145,7 @@ def _run(
     devices = dict.fromkeys(encoder.devices for encoder in encoders if encoder.devices)
     run(
         graph.outputs(video, sound, source, targets, encoders, names),
-        fed,
+        feed,
         options=chain.from_iterable(devices),
         environment=ENVIRONMENT,
         archives=archives,

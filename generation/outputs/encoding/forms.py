@@ -130,6 +130,12 @@ def carries_sound(form: Form) -> bool:
     return profile_of(form).sound is not None and form.loop != BOOMERANG
 
 
+def keeps_up(source: Source, form: Form) -> bool:
+    """Whether it is encoded about as fast as frames are handed over, so that nobody has to wait for it."""
+    rises = form.fps is not None and form.fps > source.fps
+    return preset_of(form).keeps_up and not rises and form.loop != BOOMERANG
+
+
 def serves_as_master(form: Form) -> bool:
     """Whether a clip in this form, without a mark on it, is as good to make other forms from as a master."""
     plain = form.fps is None and form.width is None and not form.loop

@@ -10,6 +10,7 @@ from typing import Any
 import ffmpeg
 
 from generation.outputs.encoding.decoding import PIXELS, Decoded
+from generation.outputs.encoding.feeding import straight
 from generation.outputs.encoding.forms import Overlay, Source
 from generation.outputs.encoding.graph import SCALING, Marks, laid_on
 from generation.outputs.encoding.profiles import BITEXACT
@@ -52,7 +53,7 @@ def previews(clip: Path, folder: Path, overlays: Sequence[Overlay] = ()) -> Prev
     legs = video.filter_multi_output("split", 3)
     files = _poster(legs[0], source, made), _strip(legs[1], source, made), _preview(legs[2], source, made)
     try:
-        run(ffmpeg.merge_outputs(*files), ())
+        run(ffmpeg.merge_outputs(*files), straight(()))
     except EncoderFailed as error:
         raise failed(error) from error
     return made

@@ -9,16 +9,14 @@ import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import Any
 
 import ffmpeg
 
 from generation.engines.base import EngineError
 from generation.outputs.encoding import png_zip
+from generation.outputs.encoding.feeding import Feed
 from mutoscope.media import ffmpeg_executable
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 COMPLAINT_BYTES = 2000
 
@@ -82,13 +80,16 @@ class Archives:
 
 def run(
     graph: Any,
-    frames: Iterable[Buffer],
+    feed: Feed,
     *,
     options: Iterable[str] = (),
     environment: Mapping[str, str] | None = None,
     archives: Archives | None = None,
 ) -> None:
-    """Run the graph on the frames. Raises `EncoderFailed`, and whatever `frames` raises, after ffmpeg is gone."""
+    """Run the graph on what `feed` hands over.
+
+    Raises `EncoderFailed`, and what `feed` raises, after ffmpeg is gone.
+    """
     graph = graph.global_args("-hide_banner", "-loglevel", "error", *options).overwrite_output()
     archives = archives or Archives()
     with tempfile.TemporaryFile() as complaints:
@@ -103,7 +104,9 @@ def run(
         )
         try:
             archives.start()
-            code = _feed(encoder, encoder.stdin, frames)  # type: ignore[arg-type]  # a pipe: asked for above
+            with suppress(BrokenPipeError):
+                feed(encoder)
+            code = encoder.wait()
         finally:
             encoder.kill()
             encoder.wait()
@@ -112,17 +115,3 @@ def run(
             complaints.seek(0)
             said = complaints.read(COMPLAINT_BYTES).decode(errors="replace").strip()
             raise EncoderFailed(said or f"exit {code}")
-
-
-def _feed(encoder: subprocess.Popen[bytes], stdin: IO[bytes], frames: Iterable[Buffer]) -> int:
-    """Hand the frames over, and wait for the end; returns ffmpeg's exit status."""
-    try:
-        for frame in frames:
-            stdin.write(frame)
-        stdin.close()
-    except BrokenPipeError:
-        pass
-    finally:
-        with suppress(BrokenPipeError):
-            stdin.close()
-    return encoder.wait()

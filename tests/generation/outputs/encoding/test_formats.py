@@ -105,7 +105,7 @@ def test_a_clip_plays_while_it_loads(tmp_path: Path) -> None:
 
 
 def test_smaller_qualities_are_smaller(tmp_path: Path) -> None:
-    for format_ in set(PROFILES) - {"png"}:
+    for format_ in ("mp4", "webm", "gif"):
         sizes = [
             made(file_of(tmp_path, form), form).stat().st_size
             for form in (Form(format_, quality) for quality in QUALITIES)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import resource
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 from generation.engines.base import EngineError
+from generation.outputs.encoding import Form, Source, Target, encode
 from generation.outputs.encoding.spool import Spool
+from tests.generation.outputs.encoding.pictures import Frame, moving
 
 FRAME = 1000
 
@@ -26,19 +31,32 @@ def frames(count: int) -> Iterator[bytes]:
     return (bytes([index]) * FRAME for index in range(count))
 
 
+def begun(spool: Spool, order: Iterable[int]) -> list[int]:
+    """What the frames of that order begin with."""
+    return [frame[0] for frame in spool.replay(order, threading.Event())]
+
+
 def test_frames_come_back_in_any_order(spool: Spool) -> None:
-    assert list(spool.keep(frames(4))) == list(frames(4))
-    assert [bytes(frame)[:1] for frame in spool.replay([3, 0, 0, 2])] == [b"\3", b"\0", b"\0", b"\2"]
+    spool.keep(frames(4))
+    assert begun(spool, [3, 0, 0, 2]) == [3, 0, 0, 2]
 
 
-def test_frames_can_be_kept_after_others_were_looked_at(spool: Spool) -> None:
-    coming = frames(4)
-    kept = spool.keep(coming)
-    next(kept)
-    next(kept)
-    assert [frame[0] for frame in spool.replay([1])] == [1]
-    list(spool.keep(coming))
-    assert [frame[0] for frame in spool.replay(range(4))] == [0, 1, 2, 3]
+def test_frames_are_waited_for(spool: Spool) -> None:
+    with ThreadPoolExecutor(1) as reader:
+        found = reader.submit(begun, spool, range(3))
+        spool.keep(frames(2))
+        assert not found.done()
+        spool.keep([bytes([2]) * FRAME])
+        assert found.result(timeout=10) == [0, 1, 2]
+
+
+def test_who_waits_can_be_stopped(spool: Spool) -> None:
+    stopped = threading.Event()
+    with ThreadPoolExecutor(1) as reader:
+        found = reader.submit(list, spool.replay([0], stopped))
+        stopped.set()
+        spool.wake()
+        assert found.result(timeout=10) == []
 
 
 def test_a_full_disk_is_the_machines_fault(spool: Spool) -> None:
@@ -46,8 +64,22 @@ def test_a_full_disk_is_the_machines_fault(spool: Spool) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (2500, before[1]))
     try:
         with pytest.raises(EngineError, match="could not be kept on disk") as caught:
-            list(spool.keep(frames(4)))
+            spool.keep(frames(4))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, ignored)
     assert (caught.value.code, caught.value.blame) == ("spool_full", "machine")
+
+
+def test_frames_are_taken_as_fast_as_they_come(tmp_path: Path) -> None:
+    """Nobody waits for a slow encoder: when the last frame was taken, ffmpeg has not even read half of them."""
+    source, read = Source(320, 180, 24, 24), []
+    ready = list(moving(source))
+
+    def made_at_once() -> Iterator[Frame]:
+        yield from ready
+        (encoder,) = (child for child in psutil.Process().children() if "ffmpeg" in child.name())
+        read.append(encoder.io_counters().read_chars)
+
+    encode(made_at_once(), source, [Target(tmp_path / "clip.mp4", Form("mp4", "best", fps=60))])
+    assert read[0] < source.frames * ready[0].nbytes / 2
