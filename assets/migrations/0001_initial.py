@@ -53,8 +53,8 @@ class Migration(migrations.Migration):
                         blank=True, help_text="Average colour, shown until it has loaded.", max_length=7
                     ),
                 ),
-                ("file", models.FileField(max_length=255, upload_to=assets.models._place)),
-                ("thumbnail", models.FileField(blank=True, max_length=255, upload_to=assets.models._place)),
+                ("file", models.FileField(max_length=255, upload_to=assets.models.assets._place)),
+                ("thumbnail", models.FileField(blank=True, max_length=255, upload_to=assets.models.assets._place)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("deleted_at", models.DateTimeField(blank=True, editable=False, null=True)),
                 (

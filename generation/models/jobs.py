@@ -14,6 +14,14 @@ from mutoscope.ids import new_id
 MAX_SEED = 2**32 - 1
 
 
+class NextMark(models.Func):
+    """The next number for an invisible watermark, from a sequence of the database's."""
+
+    template = "nextval('generation_job_mark')"
+    output_field = models.BigIntegerField()
+    arity = 0
+
+
 class Job(models.Model):
     """One clip that somebody asked for.
 
@@ -83,7 +91,35 @@ class Job(models.Model):
     adapters = models.JSONField(default=list, blank=True, help_text="A list of {name, strength}.")
     steps = models.PositiveIntegerField(null=True, blank=True)
     guidance = models.FloatField(null=True, blank=True)
+    sound = models.ForeignKey(
+        Asset,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Laid under the clip; empty is the model's own, if it makes any.",
+    )
     seed = models.BigIntegerField(validators=[MinValueValidator(0), MaxValueValidator(MAX_SEED)])
+    is_reseeded = models.BooleanField(
+        default=False, help_text="`seed` is another than was asked for: the first one made a broken clip."
+    )
+
+    # What the frames become.
+    format = models.CharField(max_length=20, default="mp4", help_text="Of the clip that is delivered.")
+    quality = models.CharField(max_length=10, default="standard", help_text="How hard it is compressed.")
+    output_fps = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Frames a second that it is interpolated to; empty is `fps`."
+    )
+    loop = models.CharField(
+        max_length=10, blank=True, help_text="How its end meets its beginning; empty: it does not."
+    )
+    mark = models.BigIntegerField(
+        unique=True,
+        db_default=NextMark(),
+        editable=False,
+        help_text="What the invisible watermark says: a number of at most 48 bits, from a sequence.",
+    )
+
     credits = models.PositiveIntegerField(default=0, help_text="The price at which it was accepted.")
     idempotency_key = models.CharField(max_length=255, blank=True, editable=False)
     request_digest = models.CharField(max_length=64, blank=True, editable=False)

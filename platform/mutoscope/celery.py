@@ -1,4 +1,4 @@
-"""The Celery app: one queue a lane, one for upkeep. How tickets are delivered is decided here, once.
+"""The Celery app: one queue a lane, one for upkeep, one for media work. How tickets go is decided here, once.
 
 The reasons are in `docs/decisions/0002-tickets-and-late-binding.md`.
 """
@@ -25,6 +25,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mutoscope.settings")
 log = logging.getLogger(__name__)
 
 UPKEEP_QUEUE = "upkeep"
+MEDIA_QUEUE = "media"
+"""What takes seconds or minutes of a processor and no GPU: clips in other forms, files to be looked into."""
 PACE_INTERVAL = 60.0
 """Seconds between measurements of how fast jobs go."""
 WARNING_INTERVAL = 300.0
@@ -123,7 +125,7 @@ def _configuration() -> dict[str, Any]:
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # for ever: a worker outlives a broker that is away for hours
         # One queue a lane and no others: a ticket to a lane that does not exist is an error.
-        "task_queues": [Queue(name) for name in [*map(str, every_lane()), UPKEEP_QUEUE]],
+        "task_queues": [Queue(name) for name in [*map(str, every_lane()), UPKEEP_QUEUE, MEDIA_QUEUE]],
         "task_create_missing_queues": False,
         "task_default_queue": UPKEEP_QUEUE,
         "task_ignore_result": True,

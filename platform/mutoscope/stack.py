@@ -76,6 +76,7 @@ def running(port: int, *, models: list[str]) -> Iterator[Stack]:
     try:
         stack.start("web", "web", "--port", str(port))
         stack.start("upkeep", "upkeep")
+        stack.start("media", "media")
         for model in models:
             stack.start(f"worker-{model}", "worker", "--model", model)
         _wait_until_healthy(stack)

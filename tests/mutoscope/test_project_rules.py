@@ -58,7 +58,7 @@ def test_only_engines_load_what_is_heavy(module: str) -> None:
 
 def test_every_command_of_ours_has_a_test() -> None:
     ours = {name for name, app in get_commands().items() if app in OUR_APPS}
-    assert {"demo", "fleet", "up", "web", "upkeep", "worker"} <= ours
+    assert {"demo", "fleet", "media", "up", "web", "upkeep", "worker"} <= ours
     tests = "\n".join(path.read_text() for path in TESTS.rglob("test_*.py") if path != Path(__file__))
     for name in ours:
         assert re.search(rf'\((?:home, )?"{name}"', tests), f"no test runs `manage.py {name}`"

@@ -97,8 +97,8 @@ def test_what_a_killed_up_leaves_ends_by_itself(home: dict[str, str]) -> None:
     up = start(home, "up", "--port", str(free_port()))
     read_until(up, "Ctrl-C stops everything")
     children = [p for p in psutil.Process(up.pid).children(recursive=True) if "manage.py" in " ".join(p.cmdline())]
-    assert {next(w for w in p.cmdline() if w in {"web", "upkeep", "worker"}) for p in children} == {
-        "web", "upkeep", "worker",
+    assert {next(w for w in p.cmdline() if w in {"web", "upkeep", "media", "worker"}) for p in children} == {
+        "web", "upkeep", "media", "worker",
     }  # fmt: skip
     up.kill()
     up.wait()

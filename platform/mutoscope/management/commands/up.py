@@ -13,7 +13,7 @@ from mutoscope.demo import people
 
 
 class Command(BaseCommand):
-    help = "Start PostgreSQL, Valkey, web, upkeep and a preview worker; one Ctrl-C stops them all."
+    help = "Start PostgreSQL, Valkey, web, upkeep, media work and a preview worker; one Ctrl-C stops them all."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=8000)

@@ -1,4 +1,4 @@
-"""Assets: shape and constraints."""
+"""Pictures, clips and sounds: shape and constraints."""
 
 from __future__ import annotations
 
@@ -25,6 +25,13 @@ class Asset(models.Model):
 
     `file` is what is served and generated from: upright, sRGB, without metadata. `sha256` is of the bytes as
     they were uploaded (for clips: as they were made).
+
+    ```
+    in the library ── delete ──▶ in the trash (`deleted_at`) ── a month later ──▶ without files (`discarded_at`)
+                   ◀─ restore ──
+    ```
+
+    The row stays, for the history of jobs refers to it.
     """
 
     class Kind(models.TextChoices):
@@ -53,19 +60,54 @@ class Asset(models.Model):
     color = models.CharField(max_length=7, blank=True, help_text="Average colour, shown until it has loaded.")
     file = models.FileField(upload_to=_place, max_length=255)
     thumbnail = models.FileField(upload_to=_place, max_length=255, blank=True)
+
+    # Of clips that were made here.
+    master = models.FileField(
+        upload_to=_place,
+        max_length=255,
+        blank=True,
+        help_text="The clip without visible mark, in high quality: what it is given in other forms from. "
+        "Empty where `file` serves.",
+    )
+    poster = models.FileField(upload_to=_place, max_length=255, blank=True, help_text="One frame, full size.")
+    preview = models.FileField(upload_to=_place, max_length=255, blank=True, help_text="Small, moving, silent.")
+    strip = models.FileField(
+        upload_to=_place, max_length=255, blank=True, help_text="Frames beside each other, for scrubbing."
+    )
+    strip_tiles = models.PositiveSmallIntegerField(default=0, help_text="Frames in the strip.")
+    is_marked = models.BooleanField(default=False, help_text="`file` carries a visible mark.")
+    provenance = models.JSONField(
+        default=dict, blank=True, help_text="What the manifest signed into `file` says; empty is none."
+    )
+
+    # What was found out about pictures.
+    portrait = models.JSONField(
+        null=True, blank=True, help_text="Whether it will do as a portrait; empty: not asked."
+    )
+    moderation = models.JSONField(null=True, blank=True, help_text="What moderation found; empty: not looked at.")
+
     created_at = models.DateTimeField(auto_now_add=True)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    discarded_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Since when its files are gone from storage."
+    )
 
     class Meta:
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["workspace", "-id"], name="asset_library", condition=Q(deleted_at=None)),
+            models.Index(
+                fields=["deleted_at"], name="asset_trash", condition=Q(deleted_at__isnull=False, discarded_at=None)
+            ),
         ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(kind="audio") | Q(width__gt=0, height__gt=0), name="asset_seen_has_size"
             ),
             models.CheckConstraint(condition=Q(kind="image") | Q(seconds__gt=0), name="asset_timed_has_length"),
+            models.CheckConstraint(
+                condition=Q(discarded_at=None) | Q(deleted_at__isnull=False), name="asset_discarded_was_deleted"
+            ),
         ]
 
     def __str__(self) -> str:
