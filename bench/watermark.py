@@ -118,7 +118,8 @@ def _lossless(clip: Clip, path: Path) -> None:
     size = ["-s", f"{clip.width}x{clip.height}", "-r", clip.fps]
     ffmpeg(
         "-f", "rawvideo", "-pix_fmt", "rgb24", *size, "-i", raw,
-        "-vf", "scale=out_color_matrix=bt709:out_range=tv", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast", "-qp", 0, path,
+        "-vf", "scale=out_color_matrix=bt709:out_range=tv", "-pix_fmt", "yuv420p",
+        "-c:v", "libx264", "-preset", "ultrafast", "-qp", 0, path,
     )  # fmt: skip
     raw.unlink()
 
