@@ -218,7 +218,8 @@ def main() -> None:
     photographs = sorted(asked.pictures.iterdir()) if asked.pictures else []
     with tempfile.TemporaryDirectory() as folder:
         every = clips(photographs, Path(folder))
-        chosen = every[:: max(1, len(every) // asked.clips)][: asked.clips]
+        # In strides, so that a part of them is as varied as all are.
+        chosen = [every[number * 7 % len(every)] for number in range(min(asked.clips, len(every)))]
         for number, clip in enumerate(chosen):
             if clip.name in done:
                 continue
