@@ -118,7 +118,8 @@ def _lossless(clip: Clip, path: Path) -> None:
     size = ["-s", f"{clip.width}x{clip.height}", "-r", clip.fps]
     ffmpeg(
         "-f", "rawvideo", "-pix_fmt", "rgb24", *size, "-i", raw,
-        "-vf", "scale=out_color_matrix=bt709:out_range=tv", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast", "-qp", 0, path,
+        "-vf", "scale=out_color_matrix=bt709:out_range=tv", "-pix_fmt", "yuv420p",
+        "-c:v", "libx264", "-preset", "ultrafast", "-qp", 0, path,
     )  # fmt: skip
     raw.unlink()
 
@@ -217,7 +218,8 @@ def main() -> None:
     photographs = sorted(asked.pictures.iterdir()) if asked.pictures else []
     with tempfile.TemporaryDirectory() as folder:
         every = clips(photographs, Path(folder))
-        chosen = every[:: max(1, len(every) // asked.clips)][: asked.clips]
+        # In strides, so that a part of them is as varied as all are.
+        chosen = [every[number * 7 % len(every)] for number in range(min(asked.clips, len(every)))]
         for number, clip in enumerate(chosen):
             if clip.name in done:
                 continue

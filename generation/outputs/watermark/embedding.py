@@ -30,7 +30,7 @@ _JUDGED_SIDE = 480
 
 IN_FLAT = 0.5
 """Standard deviation of the pattern where the picture is flat, in levels of 255, at a gain of 1."""
-FLAT_LIMIT = 1.0
+FLAT_LIMIT = 0.7
 PER_ACTIVITY = 0.25
 """Levels of pattern for each level by which a pixel usually differs from those around it."""
 LIMIT = 4.0
@@ -68,7 +68,7 @@ class Embedder:
         width, height = self._size
         if frame.shape != (height, width, 3):
             raise ValueError(f"a frame must be {height} × {width} × 3, but is {' × '.join(map(str, frame.shape))}")
-        brightness = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        brightness = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
         activity, light = _activity(brightness)
         if self._seen % _EVERY == 0:
             self._gain = self._least_gain(brightness, activity, light)
@@ -88,7 +88,9 @@ class Embedder:
         self, brightness: NDArray[np.uint8], activity: NDArray[np.float32], light: NDArray[np.float32]
     ) -> float:
         for gain in GAINS[:-1]:
-            marked = np.asarray(cv2.add(brightness, self._change(activity, light, gain), dtype=cv2.CV_8U))
+            marked = np.asarray(
+                cv2.add(brightness, self._change(activity, light, gain), dtype=cv2.CV_8U), np.uint8
+            )
             lightly, hard = (self._clarity(marked, quality) for quality in _QUALITIES)
             if hard - _BEYOND * max(0.0, lightly - hard) >= CLEAR:
                 return gain
@@ -96,11 +98,11 @@ class Embedder:
 
     def _clarity(self, brightness: NDArray[np.uint8], quality: int) -> float:
         _, packed = cv2.imencode(".jpg", brightness, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        read = cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE)
+        read = np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
         if self._shrink < 1:
             width, height = (round(side * self._shrink) for side in self._size)
-            read = cv2.resize(read, (width, height), interpolation=cv2.INTER_AREA)
-        return clarity(np.asarray(read, np.uint8), self._read_cell, self._waves, self._coded)
+            read = np.asarray(cv2.resize(read, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        return clarity(read, self._read_cell, self._waves, self._coded)
 
 
 def _spread(tile: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
@@ -118,7 +120,7 @@ def _spread(tile: NDArray[np.float32], width: int, height: int) -> NDArray[np.fl
 
 def _activity(brightness: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """For blocks of 8 × 8 pixels: how busy they are, in levels, and what share of the pattern they bear."""
-    detail = cv2.min(cv2.absdiff(brightness, cv2.blur(brightness, (5, 5))), STEEPEST)
+    detail = np.minimum(cv2.absdiff(brightness, cv2.blur(brightness, (5, 5))), STEEPEST)
     blocks = (-(-brightness.shape[1] // _BLOCK), -(-brightness.shape[0] // _BLOCK))
     busy = cv2.resize(detail, blocks, interpolation=cv2.INTER_AREA).astype(np.float32)
     # The lower of itself and its surroundings: a busy block beside a flat one must not spill over.

@@ -85,7 +85,7 @@ def tile_of(waves: Waves, coded: NDArray[np.int8]) -> NDArray[np.float32]:
     spectrum[waves.row, waves.column] = signed
     spectrum[-waves.row, -waves.column] = signed.conj()
     tile = np.fft.ifft2(spectrum).real
-    return (tile / tile.std()).astype(np.float32)
+    return np.asarray(tile / tile.std(), np.float32)
 
 
 def _half_ring() -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -68,7 +68,7 @@ def _find(frames: Iterable[NDArray[np.uint8]], keys: Sequence[bytes]) -> Reading
     if residue is None:
         return None
     whole = side / CELLS_HIGH
-    rounds = (
+    rounds: tuple[tuple[Residue, Iterable[float], Sequence[int]], ...] = (
         (residue, (whole, 1.0), REACHES),
         (residue.mirrored(), (whole, 1.0), REACHES),
         (residue, [side / CELLS_HIGH for side in _USUAL_SIDES], REACHES),

@@ -47,7 +47,7 @@ class Residue:
             cv2.GaussianBlur(detail, (0, 0), 0.6 * self._cell), cv2.GaussianBlur(detail, (0, 0), 3.0 * self._cell)
         )
         window = (round(8 * self._cell) | 1,) * 2
-        around = cv2.sqrt(cv2.max(cv2.blur(cv2.multiply(fine, fine), window), 0.0))
+        around = np.sqrt(np.maximum(cv2.blur(cv2.multiply(fine, fine), window), 0))
         # What is left of a busy picture is still louder than the pattern is there.
         self._sum += fine / (around + np.float32(1.0))
 
@@ -144,7 +144,7 @@ def _spectrum(tile: NDArray[np.float32], waves: Waves) -> NDArray[np.complex64]:
     power = (np.abs(whole) ** 2).astype(np.float32)
     usual = np.sqrt(cv2.blur(np.pad(power, 4, mode="wrap"), (9, 9))[4:-4, 4:-4] + 1e-9)
     values = (whole / usual)[waves.row, waves.column]
-    return (values * np.minimum(1.0, _LOUDEST / np.maximum(np.abs(values), 1e-9))).astype(np.complex64)
+    return np.asarray(values * np.minimum(1.0, _LOUDEST / np.maximum(np.abs(values), 1e-9)), np.complex64)
 
 
 def _within(reach: int, values: NDArray[np.complex64], waves: Waves) -> NDArray[np.complex64]:
@@ -158,4 +158,4 @@ def _noise(values: NDArray[np.complex64]) -> float:
 
 def _turns(periods: NDArray[np.intp], shifts: NDArray[np.float64]) -> NDArray[np.complex64]:
     """By what waves of so many periods a tile turn when it is shifted back; shape (shifts, waves)."""
-    return np.exp(2j * np.pi / TILE * shifts[:, None] * periods).astype(np.complex64)
+    return np.asarray(np.exp(2j * np.pi / TILE * shifts[:, None] * periods), np.complex64)

@@ -35,7 +35,7 @@ def test_the_frame_that_is_given_stays_as_it_is() -> None:
 def test_flat_frames_change_by_little_and_never_wrap(level: int) -> None:
     change = next(marked([flat(level)])).astype(int) - level
     assert np.abs(change).max() <= 4
-    assert np.sqrt((change**2).mean()) < 1.1
+    assert np.sqrt((change**2).mean()) < 1.0
 
 
 def test_black_stays_black() -> None:
@@ -43,7 +43,7 @@ def test_black_stays_black() -> None:
 
 
 def test_a_photograph_hardly_changes() -> None:
-    frame = next(frames())
+    frame = next(frames(832, 480))
     error = next(marked([frame])).astype(float) - frame
     assert 10 * np.log10(255**2 / (error**2).mean()) > 42
 
