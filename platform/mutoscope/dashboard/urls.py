@@ -2,13 +2,14 @@
 
 from django.urls import path
 
-from mutoscope.dashboard.views import billing, create, jobs, library, usage, workspace
+from mutoscope.dashboard.views import billing, create, jobs, library, portraits, usage, workspace
 
 app_name = "dashboard"
 urlpatterns = [
     path("", create.create, name="create"),
     path("estimate", create.estimate, name="estimate"),
     path("upload", create.upload, name="upload"),
+    path("portrait", portraits.needed_portrait, name="needed_portrait"),
     path("jobs", jobs.jobs, name="jobs"),
     path("jobs/<uuid:job_id>", jobs.job, name="job"),
     path("jobs/<uuid:job_id>/panel", jobs.job_panel, name="job_panel"),
@@ -16,6 +17,7 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/cancel", jobs.cancel_job, name="cancel_job"),
     path("library", library.library, name="library"),
     path("library/<uuid:asset_id>/delete", library.delete_asset, name="delete_asset"),
+    path("library/<uuid:asset_id>/portrait", portraits.check_portrait, name="check_portrait"),
     path("billing", billing.billing, name="billing"),
     path("billing/packs/<slug:slug>/buy", billing.buy_pack, name="buy_pack"),
     path("billing/plans/<slug:slug>/buy", billing.buy_plan, name="buy_plan"),
