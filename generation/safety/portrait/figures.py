@@ -32,9 +32,9 @@ def _figures(pixels: NDArray[np.uint8], there: Mesh, scale: float) -> FaceFigure
     left, top = there.outline.min(axis=0)
     right, bottom = there.outline.max(axis=0)
     pose = there.pose
-    brightness = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    brightness = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.uint8)
     face = _inside(brightness, np.rint(there.outline).astype(np.int32))
-    values = brightness[face] if face.any() else np.zeros(1, dtype=np.uint8)
+    values: NDArray[np.uint8] = brightness[face] if face.any() else np.zeros(1, dtype=np.uint8)
     tall, wide = bottom - top, right - left
     return FaceFigures(
         box=_box(left, top, right, bottom, scale),

@@ -54,7 +54,8 @@ class Mesh:
     @property
     def pose(self) -> Pose:
         """By two axes through the mesh: across the face, and from the hairline to the chin."""
-        across = sum((self.points[left] - self.points[right] for right, left in ACROSS), np.zeros(3))
+        right, left = zip(*ACROSS, strict=True)
+        across = (self.points[list(left)] - self.points[list(right)]).sum(axis=0)
         down = self.points[CHIN] - self.points[TOP]
         roll = atan2(across[1], across[0])
         # The chin's way is read upright, or a tilted head would seem to nod.

@@ -22,6 +22,8 @@ ADVISED_ROLL = 25
 """Degrees to either side."""
 MOST_CONTRAST, ADVISED_CONTRAST = 4.0, 2.5
 """Times as much light on one half of the face as on the other."""
+MOST_BLACK = 0.05
+"""Share of an unevenly lit face that may be plain black: more is a shadow with nothing in it."""
 LEAST_INSIDE, ADVISED_INSIDE = 0.85, 0.95
 LEAST_LIGHT, ADVISED_LIGHT = 0.03, 0.06
 """Mean luminance, linear: a well exposed face is at 0.15 to 0.5."""
@@ -96,6 +98,9 @@ def _light(face: FaceFigures) -> Iterator[Reason]:
     if face.contrast > MOST_CONTRAST:
         rule = f"one half of the face may get at most {MOST_CONTRAST:g} times the light of the other"
         yield _refuse("harsh_shadow", f"{rule}, but gets {times}")
+    elif face.contrast > ADVISED_CONTRAST and face.black > MOST_BLACK:
+        rule = f"at most {MOST_BLACK:.0%} of a face that is lit from one side may be plain black"
+        yield _refuse("harsh_shadow", f"{rule}, but {face.black:.0%} is")
     elif face.contrast > ADVISED_CONTRAST:
         rule = f"one half of the face had better get at most {ADVISED_CONTRAST:g} times the light of the other"
         yield _advise("uneven_light", f"{rule}, but gets {times}")
