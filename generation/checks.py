@@ -1,4 +1,4 @@
-"""System checks of the catalog, of moderation, and of what clips are signed with: the rule and the value."""
+"""System checks of the catalog, moderation, portraits, and what clips are signed with: the rule and the value."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from generation import catalog
 from generation.outputs.encoding import hardware
 from generation.safety.moderation import nudity
 from generation.safety.moderation.chosen import BUILT_IN, moderator
+from generation.safety.portrait import networks
 
 
 @register
@@ -60,6 +61,21 @@ def moderator_is_there(**kwargs: Any) -> list[CheckMessage]:
                 id="generation.E004",
             )
         ]
+    return []
+
+
+@register
+def portraits_can_be_checked(**kwargs: Any) -> list[CheckMessage]:
+    """The models of the check are there where the catalog has a model that needs portraits."""
+    try:
+        needing = [model.slug for model in catalog.models().values() if model.needs_portrait]
+        if needing:
+            for name in networks.FILES:
+                networks.model_file(name)
+    except catalog.CatalogError:
+        pass  # told above
+    except FileNotFoundError as error:
+        return [Error(f"{needing[0]} needs portraits, which cannot be checked: {error}", id="generation.E005")]
     return []
 
 

@@ -24,6 +24,7 @@ from generation.models import MAX_SEED, Job
 from generation.outputs import orders
 from generation.outputs.encoding import Form
 from generation.prices import credits_for
+from generation.safety.portrait import gate as portraits
 from generation.scheduling.lanes import Lane
 from generation.seeds import draw_seed
 from mutoscope.accounts.models import Workspace
@@ -77,7 +78,7 @@ def complete(access: Access, plan: Entitlements, request: JobRequest) -> Job:
     """The job that is asked for, not saved: every default taken, every rule of the catalog checked.
 
     Of the plan it takes the default tier; what the plan refuses is for `generation.limits` to say. Raises
-    `InvalidJob` or `ModelUnavailable`.
+    `InvalidJob`, `ModelUnavailable`, or what the portrait check says (`safety.portrait.gate`).
     """
     model = catalog.models().get(request.model)
     if model is None:
@@ -115,6 +116,8 @@ def complete(access: Access, plan: Entitlements, request: JobRequest) -> Job:
     )
     orders.check_form(job)
     job.sound = orders.sound_asked(access.workspace, request.sound, orders.form_of(job))
+    if model.needs_portrait and job.picture:
+        portraits.require(job.picture, model.name)
     job.work_ms = expected_ms(job)
     if plan.is_metered:
         job.credits = credits_for(

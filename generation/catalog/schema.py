@@ -303,6 +303,8 @@ class Model(Table):
     diffusion: bool
     modes: Annotated[list[Mode], Field(min_length=1)]
     prompt: Prompt
+    needs_portrait: bool = False
+    """The picture must show one face, large, straight and evenly lit: see `safety/portrait/rules.py`."""
     frames: Frames
     canvas: Canvas = Canvas()
     sizes: Annotated[list[Size], Field(min_length=1)]
@@ -334,6 +336,12 @@ class Model(Table):
         for name in [self.default_size, *(need.size for need in self.memory)]:
             if name not in names:
                 raise ValueError(f"a size must be one of {', '.join(names)}, but is {name!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _portraits_are_pictures(self) -> Self:
+        if self.needs_portrait and self.modes == [Mode.TEXT_TO_VIDEO]:
+            raise ValueError("needs_portrait must be false in a model that takes no picture, but is true")
         return self
 
     @model_validator(mode="after")

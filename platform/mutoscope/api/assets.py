@@ -9,6 +9,7 @@ import django_filters
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers, status
+from rest_framework.decorators import action
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,7 +20,9 @@ from assets.api import AssetSerializer
 from assets.models import Asset
 from assets.selectors import asset_of, library
 from generation import uploads
+from generation.api.portraits import PortraitSerializer
 from generation.api.shapes import QualitySerializer, told_check
+from generation.safety.portrait.gate import portrait_of
 from mutoscope.accounts.permissions import access
 
 
@@ -83,3 +86,10 @@ class AssetViewSet(mixins.ListModelMixin, GenericViewSet[Asset]):
     def destroy(self, request: Request, pk: UUID) -> Response:
         services.delete(access(request), pk)
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(operation_id="check_portrait", request=None, responses=PortraitSerializer)
+    @action(detail=True, methods=["post"])
+    def portrait(self, request: Request, pk: UUID) -> Response:
+        """Whether the picture will do for models that need a portrait, and what speaks against it."""
+        picture = asset_of(access(request).workspace, pk)
+        return Response(PortraitSerializer(portrait_of(picture)).data)

@@ -2,13 +2,25 @@
 
 from django.urls import path
 
-from mutoscope.dashboard.views import billing, create, downloads, jobs, library, mark, usage, verify, workspace
+from mutoscope.dashboard.views import (
+    billing,
+    create,
+    downloads,
+    jobs,
+    library,
+    mark,
+    portraits,
+    usage,
+    verify,
+    workspace,
+)
 
 app_name = "dashboard"
 urlpatterns = [
     path("", create.create, name="create"),
     path("estimate", create.estimate, name="estimate"),
     path("upload", create.upload, name="upload"),
+    path("portrait", portraits.needed_portrait, name="needed_portrait"),
     path("jobs", jobs.jobs, name="jobs"),
     path("jobs/<uuid:job_id>", jobs.job, name="job"),
     path("jobs/<uuid:job_id>/panel", jobs.job_panel, name="job_panel"),
@@ -23,6 +35,7 @@ urlpatterns = [
     path("mark/save", mark.save_mark, name="save_mark"),
     path("mark/preview", mark.preview_mark, name="preview_mark"),
     path("mark/remove", mark.remove_mark, name="remove_mark"),
+    path("library/<uuid:asset_id>/portrait", portraits.check_portrait, name="check_portrait"),
     path("billing", billing.billing, name="billing"),
     path("billing/packs/<slug:slug>/buy", billing.buy_pack, name="buy_pack"),
     path("billing/plans/<slug:slug>/buy", billing.buy_plan, name="buy_plan"),

@@ -161,6 +161,7 @@ def _render(
     if template == "dashboard/create.html":
         picture, last_picture, pictures = _pictures(access, shown["picture"], shown["last_picture"])
         context |= {"shelf": shelf, "picture": picture, "last_picture": last_picture, "pictures": pictures}
+        context["portraits_are_needed"] = any(offered.needs_portrait for offered in shelf.offered.values())
         if not form.is_bound:
             # As it would be sent untouched: pictures that are gone are not chosen on the page either.
             there = {"picture": picture and str(picture.pk), "last_picture": last_picture and str(last_picture.pk)}
