@@ -10,7 +10,7 @@ from assets import uploads as direct_uploads
 from generation import recovery, retention, uploads, usage_warnings, workers
 from generation.forecast import pace
 from generation.worker import runtime
-from mutoscope.celery import MEDIA_QUEUE, WARNING_INTERVAL
+from mutoscope.celery import WARNING_INTERVAL
 
 
 @shared_task(name="generation.serve", ignore_result=True)
@@ -67,7 +67,7 @@ def retire_clips() -> None:
     retention.discard_outdated_clips()
 
 
-@shared_task(name=uploads.TASK, queue=MEDIA_QUEUE, ignore_result=True)
+@shared_task(name=uploads.TASK, ignore_result=True)
 def inspect_upload(upload_id: str) -> None:
     """A ticket: look into one file that was sent straight to the storage, if it still waits for that."""
     uploads.inspect(UUID(upload_id))

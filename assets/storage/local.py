@@ -60,7 +60,9 @@ class SignedFileSystemStorage(FileSystemStorage):
         """
         writing = links.read_writing(token)
         path = self._inside(writing.name) if writing else None
-        return (path, writing.size) if writing and path and path.parent.is_dir() else None
+        if writing is None or path is None or path.parent.parent != Path(self.path(FOLDER)):
+            return None
+        return (path, writing.size) if path.parent.is_dir() else None
 
     def _inside(self, name: str) -> Path | None:
         try:

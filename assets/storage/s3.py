@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -25,6 +26,12 @@ _GONE = {"404", "NoSuchKey", "NoSuchUpload"}
 
 class PresignedS3Storage(S3Storage):
     """An upload is one object; where it has several parts, a multipart upload becomes that object."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # One connection, and not one a thread: making one takes a sixth of a second of processor, and under ASGI
+        # each request has a thread of its own. What they share is the client, which is made to be shared.
+        self._connections = SimpleNamespace()
 
     def download_url(self, name: str, filename: str) -> str:
         disposition = f"attachment; filename*=UTF-8''{quote(filename)}"
