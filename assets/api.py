@@ -1,4 +1,4 @@
-"""Assets and uploads as the API tells them; its views are in `mutoscope.api`, for uploads are held against the plan."""
+"""Assets and uploads as the API tells them; the views are in `mutoscope.api`, for plans limit uploads."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class UploadErrorSerializer(serializers.Serializer[Any]):
 
 
 class UploadSerializer(serializers.ModelSerializer[Upload]):
-    """A file on its way into the library. When its state is `ready`, `asset` is there; when `refused`, `error` is."""
+    """A file on its way into the library. Once it is `ready`, `asset` is there; once `refused`, `error` is."""
 
     part_size_bytes = serializers.IntegerField(
         source="part_bytes", help_text="Of each part but the last, which has what is left."

@@ -1,7 +1,7 @@
 """From a file that has arrived whole to its asset: fetched, inspected like any other upload, kept or refused.
 
-An upload is taken up under a lease, by an attempt with a number. Whoever lost the lease can no longer make an asset
-of it: the asset and the upload's new state are one transaction, which needs the number.
+An upload is taken up under a lease, by an attempt with a number. Whoever lost the lease can no longer make an
+asset of it: the asset and the upload's new state are one transaction, which needs the number.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def waiting() -> list[UUID]:
 
 
 def look_into(upload_id: UUID, keep: Keep) -> None:
-    """Inspect one upload and make its asset, or refuse it. Does nothing where it is in other hands or has ended."""
+    """Inspect one upload and make its asset, or refuse it; nothing where it is in other hands or has ended."""
     upload = _take_up(upload_id)
     if upload is None:
         return

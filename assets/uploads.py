@@ -117,7 +117,8 @@ def _check_crowd(workspace: Workspace) -> None:
     crowd = Upload.objects.filter(workspace=workspace, state__in=Upload.UNDER_WAY).count()
     if crowd >= MAX_UNDER_WAY:
         raise TooManyUploads(
-            f"a workspace may have {MAX_UNDER_WAY} uploads under way at once, and {crowd} are; complete or delete some"
+            f"a workspace may have {MAX_UNDER_WAY} uploads under way at once, and {crowd} are; "
+            "complete or delete some"
         )
 
 
@@ -219,7 +220,7 @@ def discard(upload: Upload) -> None:
         log.exception("what is left of the upload %s could not be removed; that is tried again", upload.pk)
 
 
-# --- Upkeep: safe to run twice at once, and when late -------------------------------------------------------------
+# --- Upkeep: safe to run twice at once, and when late --------------------------------------------------------
 
 
 def abandon_expired() -> int:

@@ -50,7 +50,7 @@ def check_room(job: Job, plan: Entitlements) -> None:
 
 
 def check_upload(plan: Entitlements, used: int, asked: int, coming: int = 0) -> None:
-    """Whether `asked` bytes more have room in the library beside those `used` and `coming`. Raises `LimitReached`."""
+    """Whether `asked` bytes more have room beside those `used` and `coming`. Raises `LimitReached`."""
     if plan.storage_mib is not None and used + coming + asked > plan.storage_mib * MIB:
         others = f", other uploads under way have {_mib(coming)}," if coming else ","
         raise LimitReached(

@@ -33,7 +33,7 @@ def upload(access: Access, file: UploadedFile[Any], *, publish: Publish | None =
 
 
 def announce(access: Access, name: str, size_bytes: int, *, sha256: str = "") -> Upload:
-    """Make ready for a file that is sent straight to the storage. Raises as `assets.uploads`, or `LimitReached`."""
+    """Make ready for a file that is sent straight to the storage. Raises as it does there, or `LimitReached`."""
     plan = entitlements_of(access.workspace.pk)
     admit = partial(limits.check_upload, plan) if plan.storage_mib is not None else None
     return direct.announce(access, name, size_bytes, sha256=sha256, admit=admit)
@@ -63,7 +63,12 @@ def _issue(upload_id: UUID) -> None:
     """Send a ticket. It is worth nothing once the next round of `tend` has sent another."""
     try:
         app.send_task(
-            TASK, args=[str(upload_id)], queue=MEDIA_QUEUE, expires=UPLOADS_INTERVAL, ignore_result=True, retry=False
+            TASK,
+            args=[str(upload_id)],
+            queue=MEDIA_QUEUE,
+            expires=UPLOADS_INTERVAL,
+            ignore_result=True,
+            retry=False,
         )
     except OperationalError as error:
         log.warning("no ticket could be sent for the upload %s (reissued later): %s", upload_id, error)

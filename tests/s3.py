@@ -1,7 +1,7 @@
 """An S3 of our own: moto's server, which takes any signature, behind a check that takes only the right ones.
 
-The check follows Amazon's description of presigned requests ("Authenticating Requests: Using Query Parameters", AWS
-Signature Version 4), and is not made with the library that signs.
+The check follows Amazon's description of presigned requests ("Authenticating Requests: Using Query Parameters",
+AWS Signature Version 4), and is not made with the library that signs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def s3_server() -> Iterator[str]:
 
 
 class PrivateBuckets:
-    """WSGI middleware: requests that carry neither credentials nor a valid presignature are refused, as S3 does."""
+    """WSGI middleware: requests with neither credentials nor a valid presignature are refused, as S3 does."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
         self.app = app

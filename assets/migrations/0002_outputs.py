@@ -311,7 +311,9 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="upload",
-            index=models.Index(condition=models.Q(("state", "inspecting")), fields=["id"], name="upload_inspecting"),
+            index=models.Index(
+                condition=models.Q(("state", "inspecting")), fields=["id"], name="upload_inspecting"
+            ),
         ),
         migrations.AddConstraint(
             model_name="upload",

@@ -37,7 +37,9 @@ class Upload(models.Model):
     name = models.CharField(max_length=255)
     size_bytes = models.BigIntegerField(help_text="As announced: it must have exactly as many.")
     part_bytes = models.BigIntegerField(help_text="Of each part but the last.")
-    sha256 = models.CharField(max_length=64, blank=True, help_text="As announced, in hexadecimal; empty: it was not.")
+    sha256 = models.CharField(
+        max_length=64, blank=True, help_text="As announced, in hexadecimal; empty: it was not."
+    )
     multipart_id = models.CharField(max_length=1024, blank=True, help_text="The storage's own; empty: one part.")
     state = models.CharField(max_length=10, choices=State, default=State.OPEN)
     lease_expires_at = models.DateTimeField(

@@ -72,7 +72,7 @@ class MediaStorage(Protocol):
         """How many bytes of each part have arrived, by its number; parts are there whole or not at all."""
 
     def fetch(self, incoming: Incoming, target: Path) -> None:
-        """Write what has arrived, put together, into a local file. Raises `FileNotFoundError` where nothing has."""
+        """Write what has arrived, put together, into a local file. Raises `FileNotFoundError` for nothing."""
 
     def discard(self, incoming: Incoming) -> None:
         """Remove what has arrived, and take no more of it where the storage can tell."""
@@ -83,4 +83,4 @@ class MediaStorage(Protocol):
 
 def media() -> MediaStorage:
     """The storage of this installation."""
-    return cast(MediaStorage, default_storage)
+    return cast("MediaStorage", default_storage)

@@ -31,9 +31,7 @@ class SignedFileSystemStorage(FileSystemStorage):
     An upload is a folder with a file for each part, named by its number.
     """
 
-    def url(
-        self, name: str | None, parameters: dict[str, Any] | None = None, expire: int | None = None
-    ) -> str:
+    def url(self, name: str | None, parameters: dict[str, Any] | None = None, expire: int | None = None) -> str:
         return self._link(links.Reading(name or ""), expire)
 
     def download_url(self, name: str, filename: str) -> str:

@@ -34,9 +34,8 @@ from mutoscope import files  # noqa: E402
 from mutoscope.api.auth import REALM  # noqa: E402
 from mutoscope.api.errors import MEDIA_TYPE, problem  # noqa: E402
 from mutoscope.api.streams import Hub, job_stream  # noqa: E402
-from mutoscope.errors import NotFound, Refusal  # noqa: E402
+from mutoscope.errors import Refusal  # noqa: E402
 from mutoscope.static_files import static_files  # noqa: E402
-
 
 _ADMIN = "/admin/"
 

@@ -17,6 +17,7 @@ from mutoscope.deploy_check import PRODUCTION
 from tests.assets.conftest import BUCKET
 from tests.conftest import BASE_DIR, is_problem, picture_file
 
+
 def test_uploads_are_served_by_presigned_links(api: APIClient, bucket: Any, endpoint: str) -> None:
     body = api.post("/api/v1/assets", {"file": picture_file()}).json()
     asset = Asset.objects.get()

@@ -1,4 +1,4 @@
-"""Uploads that go straight to the storage: the same cases on local disk, through the real web server, and on S3."""
+"""Uploads straight to the storage: the same cases on local disk, through the real web server, and on S3."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.db import connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from assets import arrivals, services, uploads
+from assets import arrivals, uploads
 from assets.models import Asset, Upload
 from assets.selectors import used_bytes
 from assets.storage import media

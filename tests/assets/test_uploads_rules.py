@@ -1,4 +1,4 @@
-"""Who may upload straight to the storage, what may be announced, and what befalls tickets and parts on local disk."""
+"""Uploads straight to the storage: who may, what may be announced, what befalls tickets and parts on disk."""
 
 from __future__ import annotations
 
@@ -168,7 +168,8 @@ class TestOnDisk:
         target = urlsplit(upload["parts"][0]["url"])
         with socket.create_connection((target.hostname, target.port)) as line:
             line.sendall(
-                f"PUT {target.path} HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n".encode() + b"x" * 2_000_000
+                f"PUT {target.path} HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n".encode()
+                + b"x" * 2_000_000
             )
             wait_for(lambda: list(folder.iterdir()), what="the first bytes")
             assert not media().received(uploads.incoming_of(Upload.objects.get()))

@@ -83,9 +83,7 @@ def test_on_its_way(alices: Client) -> None:
         ({"name": "a.png"}, "size_bytes: This field is required."),
     ],
 )
-def test_what_cannot_be_announced(
-    alices: Client, fields: dict[str, str], sentence: str
-) -> None:
+def test_what_cannot_be_announced(alices: Client, fields: dict[str, str], sentence: str) -> None:
     answer = alices.post(reverse("dashboard:announce_upload"), fields, headers=HTMX)
     assert answer.status_code in (400, 413)
     assert sentence in answer.content.decode()
