@@ -117,4 +117,4 @@ class Asset(models.Model):
     @property
     def file_name(self) -> str:
         """What `file` is called when it is saved: as it was uploaded, with the ending of what it is now."""
-        return Path(self.name).stem + Path(self.file.name).suffix
+        return Path(self.name).stem + Path(self.file.name or "").suffix

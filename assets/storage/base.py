@@ -59,7 +59,7 @@ class MediaStorage(Protocol):
     def url(self, name: str, parameters: dict[str, Any] | None = None, expire: int | None = None) -> str:
         """A link for showing, that works without signing in for `expire` seconds (`LINK_LIFETIME` without)."""
 
-    def download_url(self, name: str, filename: str) -> str:
+    def download_url(self, name: str | None, filename: str) -> str:
         """The same for saving, under a name of its own."""
 
     def begin(self, incoming: Incoming) -> str:

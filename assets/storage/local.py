@@ -34,8 +34,8 @@ class SignedFileSystemStorage(FileSystemStorage):
     def url(self, name: str | None, parameters: dict[str, Any] | None = None, expire: int | None = None) -> str:
         return self._link(links.Reading(name or ""), expire)
 
-    def download_url(self, name: str, filename: str) -> str:
-        return self._link(links.Reading(name, filename))
+    def download_url(self, name: str | None, filename: str) -> str:
+        return self._link(links.Reading(name or "", filename))
 
     def _link(self, reading: links.Reading, expire: int | None = None) -> str:
         # The token covers everything; the name is repeated for the person who reads the address.

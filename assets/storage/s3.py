@@ -33,7 +33,7 @@ class PresignedS3Storage(S3Storage):
         # each request has a thread of its own. What they share is the client, which is made to be shared.
         self._connections = SimpleNamespace()
 
-    def download_url(self, name: str, filename: str) -> str:
+    def download_url(self, name: str | None, filename: str) -> str:
         disposition = f"attachment; filename*=UTF-8''{quote(filename)}"
         url: str = self.url(name, parameters={"ResponseContentDisposition": disposition})
         return url

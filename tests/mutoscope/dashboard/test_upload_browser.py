@@ -100,6 +100,24 @@ def test_cancelling_and_leaving(site: str, session: str, picture: Asset, files: 
     assert list(Upload.objects.values_list("state", flat=True)) == ["abandoned"] * 2
 
 
+def test_a_picture_whose_link_has_died_is_shown_all_the_same(site: str, session: str, picture: Asset) -> None:
+    asked: list[str] = []
+
+    def die(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) == 1:
+            route.fulfill(status=404)
+        else:
+            route.continue_()
+
+    with _browser() as page:
+        _sign_in(page, site, session)
+        page.route("**/files/**", die)
+        page.goto(f"{site}/library")
+        page.wait_for_function("() => document.querySelector('.card img').naturalWidth > 0")
+        assert page.locator(".card img").get_attribute("src") == f"/library/{picture.pk}/file?as=thumbnail"
+
+
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)])
 def test_uploads_in_every_light(
     site: str, session: str, files: list[str], tmp_path: Path, theme: Literal["light", "dark"], width: int
