@@ -1,4 +1,4 @@
-"""Assets and uploads as the API tells them; the views are in `mutoscope.api`, for plans limit uploads."""
+"""Assets as the API tells them; its views are in `mutoscope.api.assets`, for uploads are held against the plan."""
 
 from __future__ import annotations
 
@@ -10,9 +10,36 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from assets import uploads
-from assets.models import Asset, Upload
-from assets.storage import Part, PartLink, media
+from assets.models import Asset
+from assets.storage import media
+
+
+class ProvenanceSerializer(serializers.Serializer[dict[str, Any]]):
+    """What the C2PA manifest in the file says of it; where the file's format can hold none, the reason alone."""
+
+    is_signed = serializers.BooleanField()
+    reason = serializers.CharField(required=False, help_text="Why it is not signed.")
+    manifest = serializers.CharField(required=False, help_text="The manifest's own name.")
+    issuer = serializers.CharField(required=False, help_text="In whose name it is signed.")
+    is_development = serializers.BooleanField(
+        required=False, help_text="Signed with a certificate that nobody else trusts, for development."
+    )
+    certificate_until = serializers.DateTimeField(required=False)
+    time_stamped_at = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="By a time-stamping authority; null is none."
+    )
+    source_type = serializers.CharField(
+        required=False, help_text="trainedAlgorithmicMedia is made by AI, algorithmicMedia is computed without."
+    )
+    model = serializers.CharField(required=False)
+    model_version = serializers.CharField(required=False)
+    recipe_sha256 = serializers.CharField(
+        required=False, help_text="Over the job's recipe in the JSON Canonicalization Scheme (RFC 8785)."
+    )
+    made_at = serializers.DateTimeField(required=False)
+    job = serializers.CharField(required=False)
+    generator = serializers.CharField(required=False)
+    ingredients = serializers.ListField(child=serializers.CharField(), required=False)
 
 
 class AssetSerializer(serializers.ModelSerializer[Asset]):
@@ -26,13 +53,14 @@ class AssetSerializer(serializers.ModelSerializer[Asset]):
     download_url = serializers.SerializerMethodField()
     thumbnail_url = serializers.SerializerMethodField()
     links_expire_at = serializers.SerializerMethodField()
+    provenance = serializers.SerializerMethodField()
 
     class Meta:
         model = Asset
         fields = [
             "id", "kind", "origin", "name", "media_type", "uploaded_type", "size_bytes", "sha256", "width",
             "height", "seconds", "fps", "color", "url", "download_url",
-            "thumbnail_url", "links_expire_at", "created_at",
+            "thumbnail_url", "links_expire_at", "provenance", "created_at",
         ]  # fmt: skip
 
     def get_download_url(self, asset: Asset) -> str:
@@ -44,76 +72,6 @@ class AssetSerializer(serializers.ModelSerializer[Asset]):
     def get_thumbnail_url(self, asset: Asset) -> str | None:
         return asset.thumbnail.url if asset.thumbnail else None
 
-
-class UploadErrorSerializer(serializers.Serializer[Any]):
-    """Why nothing became of it."""
-
-    code = serializers.CharField()
-    message = serializers.CharField()
-
-
-class UploadSerializer(serializers.ModelSerializer[Upload]):
-    """A file on its way into the library. Once it is `ready`, `asset` is there; once `refused`, `error` is."""
-
-    part_size_bytes = serializers.IntegerField(
-        source="part_bytes", help_text="Of each part but the last, which has what is left."
-    )
-    asset = AssetSerializer(read_only=True, allow_null=True)
-    error = serializers.SerializerMethodField()
-
-    class Meta:
-        model = Upload
-        fields = [
-            "id", "name", "size_bytes", "sha256", "part_size_bytes", "state", "asset", "error", "created_at",
-            "expires_at",
-        ]  # fmt: skip
-
-    @extend_schema_field(UploadErrorSerializer(allow_null=True))
-    def get_error(self, upload: Upload) -> dict[str, str] | None:
-        return {"code": upload.error_code, "message": upload.error} if upload.error_code else None
-
-
-class PartSerializer(serializers.Serializer[PartLink]):
-    """PUT the part's bytes to `url`, with `headers`, if there are any, and without a key."""
-
-    number = serializers.IntegerField(source="part.number")
-    size_bytes = serializers.IntegerField(source="part.size")
-    url = serializers.URLField()
-    headers = serializers.DictField(child=serializers.CharField())
-
-
-class PartsSerializer(serializers.Serializer[Any]):
-    """Links for parts; they work until `links_expire_at`."""
-
-    parts = PartSerializer(many=True)
-    links_expire_at = serializers.DateTimeField()
-
-
-class AnnouncedUploadSerializer(UploadSerializer):
-    """An upload with links for all of its parts; they work until `links_expire_at`."""
-
-    parts = serializers.SerializerMethodField()
-    links_expire_at = serializers.SerializerMethodField()
-
-    class Meta(UploadSerializer.Meta):
-        fields = [*UploadSerializer.Meta.fields, "parts", "links_expire_at"]
-
-    @extend_schema_field(PartSerializer(many=True))
-    def get_parts(self, upload: Upload) -> Any:
-        return PartSerializer(self.context["links"], many=True).data
-
-    def get_links_expire_at(self, upload: Upload) -> datetime:
-        expire_at: datetime = self.context["links_expire_at"]
-        return expire_at
-
-
-def announced(upload: Upload) -> dict[str, Any]:
-    """An upload with a link for each of its parts."""
-    links, expire_at = uploads.part_links(upload, uploads.incoming_of(upload).parts)
-    return AnnouncedUploadSerializer(upload, context={"links": links, "links_expire_at": expire_at}).data
-
-
-def fresh_links(upload: Upload, parts: list[Part]) -> dict[str, Any]:
-    """A fresh link for each of the parts."""
-    links, expire_at = uploads.part_links(upload, parts)
-    return PartsSerializer({"parts": links, "links_expire_at": expire_at}).data
+    @extend_schema_field(ProvenanceSerializer(allow_null=True))
+    def get_provenance(self, asset: Asset) -> dict[str, Any] | None:
+        return asset.provenance or None

@@ -29,6 +29,7 @@ def main() -> None:
         "bench.uploads",
         "bench.claims",
         "bench.ledger",
+        "bench.provenance",
         "bench.eta",
     ):
         print(f"\n# {name}\n", flush=True)

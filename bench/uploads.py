@@ -1,4 +1,4 @@
-"""What a large file costs the web process when media lie on local disk: its memory meanwhile, and how fast it goes.
+"""What a large file costs the web process when media lie on local disk: memory meanwhile, and how fast it goes.
 
 `python -m bench.uploads` starts everything in `var/bench/` and stops it again. With S3, nothing of it is there to
 be measured: the parts go past us.

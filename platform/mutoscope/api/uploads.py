@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from assets import uploads as direct
-from assets.api import (
+from assets.upload_shapes import (
     AnnouncedUploadSerializer,
     PartsSerializer,
     UploadSerializer,

@@ -9,7 +9,7 @@ from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 
 from assets import uploads as direct
-from assets.api import announced, fresh_links
+from assets.upload_shapes import announced, fresh_links
 from assets.models import Asset, Upload
 from assets.selectors import upload_of
 from generation import uploads
