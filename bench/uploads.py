@@ -45,9 +45,8 @@ def _row(client: httpx.Client, web: psutil.Process, at_once: int) -> None:
         list(senders.map(send, upload["parts"]))
     seconds, cpu = time.perf_counter() - began, sum(web.cpu_times()[:2]) - spent
     client.delete(f"/uploads/{upload['id']}").raise_for_status()
-    print(
-        f"| {at_once} at once | {SIZE / 1e6 / seconds:.0f} | {cpu:.1f} | {before / 1e6:.0f} | {peak.rss / 1e6:.0f} |"
-    )
+    speed = SIZE / 1e6 / seconds
+    print(f"| {at_once} at once | {speed:.0f} | {cpu:.1f} | {before / 1e6:.0f} | {peak.rss / 1e6:.0f} |")
 
 
 class _Peak:

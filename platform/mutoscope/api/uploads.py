@@ -13,6 +13,9 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from assets import uploads as direct
+from assets.models import Upload
+from assets.selectors import upload_of
+from assets.services import NAME_LENGTH
 from assets.upload_shapes import (
     AnnouncedUploadSerializer,
     PartsSerializer,
@@ -20,9 +23,6 @@ from assets.upload_shapes import (
     announced,
     fresh_links,
 )
-from assets.models import Upload
-from assets.selectors import upload_of
-from assets.services import NAME_LENGTH
 from generation import uploads
 from mutoscope.accounts.permissions import access
 

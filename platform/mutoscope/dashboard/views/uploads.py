@@ -9,9 +9,9 @@ from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 
 from assets import uploads as direct
-from assets.upload_shapes import announced, fresh_links
 from assets.models import Asset, Upload
 from assets.selectors import upload_of
+from assets.upload_shapes import announced, fresh_links
 from generation import uploads
 from mutoscope.accounts.selectors import Access
 from mutoscope.dashboard.forms import AnnouncementForm
