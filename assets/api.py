@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db.models.fields.files import FieldFile
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from assets.models import Asset
+from assets.storage import media
 
 
 class ProvenanceSerializer(serializers.Serializer[dict[str, Any]]):
@@ -51,26 +55,36 @@ class LinkField(serializers.Field[Any, Any, "str | None", Any]):
 
 
 class AssetSerializer(serializers.ModelSerializer[Asset]):
-    """A picture, clip or sound. The links work without a key until they expire; null where there is no such file.
+    """A picture, clip or sound. Links are null where there is no such file.
 
-    Of clips that were made here: `poster_url` is one frame in full size, `preview_url` a small moving picture,
-    `strip_url` a picture of `strip_tiles` frames of equal width in one row, evenly spread over the clip.
+    `url` is for showing, `download_url` for saving it under its name. All links work without a key until
+    `links_expire_at`; ask again for fresh ones. Of clips that were made here: `poster_url` is one frame in full size,
+    `preview_url` a small moving picture, `strip_url` a picture of `strip_tiles` frames of equal width in one row,
+    evenly spread over the clip.
     """
 
     url = serializers.URLField(source="file.url", read_only=True)
+    download_url = serializers.SerializerMethodField()
     thumbnail_url = LinkField(source="thumbnail")
     poster_url = LinkField(source="poster")
     preview_url = LinkField(source="preview")
     strip_url = LinkField(source="strip")
+    links_expire_at = serializers.SerializerMethodField()
     provenance = serializers.SerializerMethodField()
 
     class Meta:
         model = Asset
         fields = [
             "id", "kind", "origin", "name", "media_type", "uploaded_type", "size_bytes", "sha256", "width",
-            "height", "seconds", "fps", "color", "is_marked", "url", "thumbnail_url",
-            "poster_url", "preview_url", "strip_url", "strip_tiles", "provenance", "created_at",
+            "height", "seconds", "fps", "color", "is_marked", "url", "download_url", "thumbnail_url", "poster_url",
+            "preview_url", "strip_url", "strip_tiles", "links_expire_at", "provenance", "created_at",
         ]  # fmt: skip
+
+    def get_download_url(self, asset: Asset) -> str:
+        return media().download_url(asset.file.name, asset.file_name)
+
+    def get_links_expire_at(self, asset: Asset) -> datetime:
+        return timezone.now() + settings.LINK_LIFETIME
 
     @extend_schema_field(ProvenanceSerializer(allow_null=True))
     def get_provenance(self, asset: Asset) -> dict[str, Any] | None:

@@ -23,6 +23,9 @@ from mutoscope.errors import Refusal
 Admit = Callable[[int, int], None]
 """Told the bytes that the library has and those that are to come. Raises a `Refusal` where they are too many."""
 
+Publish = Callable[[Asset], None]
+"""Told of the asset in the transaction that makes it. What it raises undoes it."""
+
 NAME_LENGTH = 255
 _STATUS = {"too_large": 413, "unsupported_type": 415, "type_mismatch": 415}
 
@@ -35,10 +38,12 @@ class UploadRefused(Refusal):
         self.status = _STATUS.get(self.code, 400)  # type: ignore[misc]  # by code, not by class
 
 
-def upload(access: Access, file: UploadedFile[Any], *, admit: Admit | None = None) -> Asset:
+def upload(
+    access: Access, file: UploadedFile[Any], *, admit: Admit | None = None, publish: Publish | None = None
+) -> Asset:
     """Inspect an uploaded file and keep it, cleaned, in the workspace's library. Without `admit`, any size goes.
 
-    Raises `UploadRefused`, or what `admit` raises.
+    Raises `UploadRefused`, or what `admit` or `publish` raise; then nothing of it was kept.
     """
     limits = Limits(
         max_picture_bytes=settings.PICTURE_MAX_BYTES,
@@ -71,11 +76,18 @@ def upload(access: Access, file: UploadedFile[Any], *, admit: Admit | None = Non
     with content:
         asset.size_bytes = content.size
         thumbnail = found.thumbnail.data if found.thumbnail else None
-        _keep(asset, content, f"asset{found.clean.extension}", thumbnail, admit)
+        _keep(asset, content, f"asset{found.clean.extension}", thumbnail, admit, publish)
     return asset
 
 
-def _keep(asset: Asset, content: File[Any], name: str, thumbnail: bytes | None, admit: Admit | None) -> None:
+def _keep(
+    asset: Asset,
+    content: File[Any],
+    name: str,
+    thumbnail: bytes | None,
+    admit: Admit | None,
+    publish: Publish | None,
+) -> None:
     """Files first, row last: what fails in between leaves no row, and its files are taken away again."""
     if admit:
         admit(used_bytes(asset.workspace_id), asset.size_bytes)  # before anything is stored in vain
@@ -88,6 +100,8 @@ def _keep(asset: Asset, content: File[Any], name: str, thumbnail: bytes | None, 
                 Workspace.objects.select_for_update(no_key=True).get(pk=asset.workspace_id)
                 admit(used_bytes(asset.workspace_id), asset.size_bytes)
             asset.save(force_insert=True)
+            if publish:
+                publish(asset)
     except BaseException:
         discard_files(asset)
         raise

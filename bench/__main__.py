@@ -26,6 +26,7 @@ def main() -> None:
         "bench.jobs",
         "bench.idle",
         "bench.streams",
+        "bench.uploads",
         "bench.claims",
         "bench.ledger",
         "bench.provenance",

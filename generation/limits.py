@@ -49,12 +49,13 @@ def check_room(job: Job, plan: Entitlements) -> None:
         _check_seconds(job, plan, "seconds_per_month", plan.seconds_per_month, "a month", month_of(job.created_at))
 
 
-def check_upload(plan: Entitlements, used: int, asked: int) -> None:
-    """Whether `asked` bytes more have room in the library beside those `used`. Raises `LimitReached`."""
-    if plan.storage_mib is not None and used + asked > plan.storage_mib * MIB:
+def check_upload(plan: Entitlements, used: int, asked: int, coming: int = 0) -> None:
+    """Whether `asked` bytes more have room beside those `used` and `coming`. Raises `LimitReached`."""
+    if plan.storage_mib is not None and used + coming + asked > plan.storage_mib * MIB:
+        others = f", other uploads under way have {_mib(coming)}," if coming else ","
         raise LimitReached(
             f"{plan.source_of('storage_mib')} allows {_mib(plan.storage_mib * MIB)} of files; {_mib(used)} are "
-            f"used, and the file has {_mib(asked)}; delete something from the library to make room",
+            f"used{others} and the file has {_mib(asked)}; delete something from the library to make room",
             limit="storage_mib", allowed=plan.storage_mib, used=_in_mib(used), asked=_in_mib(asked), field="file",
         )  # fmt: skip
 

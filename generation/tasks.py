@@ -6,7 +6,8 @@ from uuid import UUID
 
 from celery import shared_task
 
-from generation import recovery, retention, usage_warnings, workers
+from assets import uploads as direct_uploads
+from generation import recovery, retention, uploads, usage_warnings, workers
 from generation.forecast import pace
 from generation.outputs.renditions import keeping, making
 from generation.worker import runtime
@@ -74,3 +75,22 @@ def retire_clips() -> None:
 def make_rendition() -> None:
     """A ticket: make one rendition, if one waits."""
     making.make_next()
+
+
+@shared_task(name=uploads.TASK, ignore_result=True)
+def inspect_upload(upload_id: str) -> None:
+    """A ticket: look into one file that was sent straight to the storage, if it still waits for that."""
+    uploads.inspect(UUID(upload_id))
+
+
+@shared_task(name="generation.tend_uploads", ignore_result=True)
+def tend_uploads() -> None:
+    """Uploads that were not completed in time, or whose ticket was lost."""
+    uploads.tend()
+
+
+@shared_task(name="generation.sweep_uploads", ignore_result=True)
+def sweep_uploads() -> None:
+    """Remove what uploads have left behind, in the storage and in the database."""
+    direct_uploads.sweep()
+    direct_uploads.forget()

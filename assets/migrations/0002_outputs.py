@@ -92,6 +92,14 @@ class Migration(migrations.Migration):
                 ("size_bytes", models.BigIntegerField(help_text="As announced: it must have exactly as many.")),
                 ("part_bytes", models.BigIntegerField(help_text="Of each part but the last.")),
                 (
+                    "sha256",
+                    models.CharField(
+                        blank=True,
+                        help_text="As announced, in hexadecimal; empty: it was not.",
+                        max_length=64,
+                    ),
+                ),
+                (
                     "multipart_id",
                     models.CharField(blank=True, help_text="The storage's own; empty: one part.", max_length=1024),
                 ),
@@ -100,12 +108,27 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("open", "Open"),
-                            ("completed", "Completed"),
+                            ("inspecting", "Inspecting"),
+                            ("ready", "Ready"),
                             ("refused", "Refused"),
                             ("abandoned", "Abandoned"),
                         ],
                         default="open",
-                        max_length=9,
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "lease_expires_at",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="Until then somebody inspects it, or it is let rest.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "attempts",
+                    models.PositiveSmallIntegerField(
+                        default=0, help_text="How often it was taken up for inspection."
                     ),
                 ),
                 ("error_code", models.CharField(blank=True, max_length=40)),
@@ -291,6 +314,12 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="upload",
             index=models.Index(condition=models.Q(("state", "open")), fields=["expires_at"], name="upload_open"),
+        ),
+        migrations.AddIndex(
+            model_name="upload",
+            index=models.Index(
+                condition=models.Q(("state", "inspecting")), fields=["id"], name="upload_inspecting"
+            ),
         ),
         migrations.AddConstraint(
             model_name="upload",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from uuid import UUID
 
 from django.db import models
@@ -112,3 +113,8 @@ class Asset(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def file_name(self) -> str:
+        """What `file` is called when it is saved: as it was uploaded, with the ending of what it is now."""
+        return Path(self.name).stem + Path(self.file.name or "").suffix

@@ -125,8 +125,10 @@ if PRODUCTION and not (S3_BUCKET or MEDIA_ROOT):
         "machines share): pictures and clips are kept there."
     )
 MEDIA_ROOT = MEDIA_ROOT or str(VAR_DIR / "media")
-LINK_LIFETIME = timedelta(hours=whole("LINK_LIFETIME_HOURS", default=24))
-"""How long a link to a picture or clip works without signing in."""
+LINK_LIFETIME = timedelta(minutes=whole("LINK_LIFETIME_MINUTES", default=60))
+"""How long a link to a picture or clip works without signing in. Whoever may see it asks for a fresh one."""
+LINK_CACHE = "private, max-age=3600"
+"""What whoever fetches a file by a link may keep: names carry ids, so that the file behind one never changes."""
 
 
 def media_storage() -> dict[str, Any]:
@@ -135,7 +137,7 @@ def media_storage() -> dict[str, Any]:
     if not bucket:
         return {"BACKEND": "assets.storage.SignedFileSystemStorage"}
     return {
-        "BACKEND": "storages.backends.s3.S3Storage",
+        "BACKEND": "assets.storage.s3.PresignedS3Storage",
         "OPTIONS": {
             "bucket_name": bucket,
             "endpoint_url": env.str("S3_ENDPOINT_URL", default="") or None,
@@ -145,6 +147,7 @@ def media_storage() -> dict[str, Any]:
             "signature_version": "s3v4",  # R2 and newer AWS regions take no other
             "querystring_expire": int(LINK_LIFETIME.total_seconds()),
             "file_overwrite": True,  # names carry ids: the same name is the same thing
+            "object_parameters": {"CacheControl": LINK_CACHE},
         },
     }
 
@@ -163,9 +166,21 @@ STATIC_ROOT = env.str("STATIC_ROOT", default=str(VAR_DIR / "static"))
 # --- Uploads -------------------------------------------------------------------------------------------------
 
 UPLOAD_MAX_BYTES = whole("UPLOAD_MAX_BYTES", default=512 * 2**20)
-"""No request body may be larger: refused before it is read. Kinds of asset have their own, lower limits."""
+"""No file, and no request body, may be larger. Kinds of asset have their own, lower limits."""
 PICTURE_MAX_BYTES = whole("PICTURE_MAX_BYTES", default=64 * 2**20)
 PICTURE_MAX_PIXELS = whole("PICTURE_MAX_PIXELS", default=50_000_000)
+FORM_MAX_BYTES = whole("FORM_MAX_BYTES", default=PICTURE_MAX_BYTES if S3_BUCKET else UPLOAD_MAX_BYTES)
+"""What may come by form, through the web process. With S3, larger files go straight to it."""
+UPLOAD_PART_BYTES = whole("UPLOAD_PART_BYTES", default=16 * 2**20)
+"""What goes straight to the storage goes in parts of so many bytes: as much as a broken connection costs."""
+if UPLOAD_PART_BYTES < 5 * 2**20:
+    raise ImproperlyConfigured(
+        f"UPLOAD_PART_BYTES must be at least {5 * 2**20} (5 MiB, S3's own limit), but is {UPLOAD_PART_BYTES}."
+    )
+UPLOAD_LINK_LIFETIME = timedelta(minutes=whole("UPLOAD_LINK_MINUTES", default=30))
+"""How long a part may be sent by the link for it; the sender may ask for fresh ones."""
+UPLOAD_LIFETIME = timedelta(hours=whole("UPLOAD_LIFETIME_HOURS", default=24))
+"""An upload that is not complete after so long is removed."""
 
 # --- Sign-in -------------------------------------------------------------------------------------------------
 
@@ -254,6 +269,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "JobStateEnum": "generation.models.Job.State",
         "RenditionStateEnum": "assets.models.Rendition.State",
+        "UploadStateEnum": "assets.models.Upload.State",
     },
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums"],
 }

@@ -14,11 +14,13 @@ from generation.api.usage import CreditsView, UsageFileView, UsageView
 from generation.api.verify import VerifyView
 from mutoscope.accounts.api import MeView, WorkspaceView
 from mutoscope.api.assets import AssetViewSet
+from mutoscope.api.uploads import UploadViewSet
 from mutoscope.health import LiveView, ReadyView
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("models", ModelViewSet, basename="model")
 router.register("assets", AssetViewSet, basename="asset")
+router.register("uploads", UploadViewSet, basename="upload")
 router.register("jobs", JobViewSet, basename="job")
 
 urlpatterns = [

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from django import forms
 from django.utils.datastructures import MultiValueDict
 
+from assets.services import NAME_LENGTH
 from generation import catalog
 from generation.adapters import AdapterWish
 from generation.catalog.schema import Mode
@@ -24,6 +25,21 @@ class RefusableForm(forms.Form):
     def refuse(self, refusal: Refusal) -> None:
         """Show the refusal, word for word, at the field at fault or above the form."""
         self.add_error(refusal.field if refusal.field in self.fields else None, refusal.message)
+
+
+class AnnouncementForm(forms.Form):
+    """A file that the page is about to send. An empty one is refused as it would be when it is looked into."""
+
+    name = forms.CharField(max_length=NAME_LENGTH)
+    size_bytes = forms.IntegerField(min_value=0)
+
+    def announcement(self) -> dict[str, Any]:
+        """What `generation.uploads.announce` takes. Raises `Refusal`."""
+        if not self.is_valid():
+            raise Refusal("; ".join(f"{name}: {errors[0]}" for name, errors in self.errors.items()))
+        if not self.cleaned_data["size_bytes"]:
+            raise Refusal("The file is empty: it has 0 bytes.", code="empty")
+        return self.cleaned_data
 
 
 class CreateForm(RefusableForm):

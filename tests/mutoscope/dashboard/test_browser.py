@@ -137,7 +137,7 @@ def _picture_on_disk(folder: Path) -> str:
 
 
 def test_from_sign_up_to_the_clip(site: str, manage: RunManage, tmp_path: Path) -> None:
-    with manage("worker", "--model", "still"), _watched() as page:
+    with manage("media"), manage("worker", "--model", "still"), _watched() as page:
         page.goto(f"{site}/account/signup/")
         page.get_by_label("Email").fill("new@example.org")
         page.get_by_label("Password").fill(PASSWORD)
@@ -145,7 +145,7 @@ def test_from_sign_up_to_the_clip(site: str, manage: RunManage, tmp_path: Path) 
         expect(page.get_by_role("heading", level=1)).to_have_text("Bring a picture to life")
 
         page.locator("#id_file").set_input_files(_picture_on_disk(tmp_path))
-        expect(page.locator("#stage")).to_contain_text("640 × 360")
+        expect(page.locator("#stage")).to_contain_text("640 × 360", timeout=BY_THE_END)
         expect(page.locator("#strip input:checked")).to_have_count(1)
         page.locator("[name=model][value=still]").check()
         expect(page.locator("#options")).to_contain_text("64 × 64")
@@ -351,15 +351,17 @@ def test_the_chosen_colours_are_remembered(site: str, session: str) -> None:
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == dark
 
 
-def test_a_refused_upload_and_a_deleted_asset(site: str, session: str, picture: Asset, tmp_path: Path) -> None:
+def test_a_refused_upload_and_a_deleted_asset(
+    site: str, session: str, manage: RunManage, picture: Asset, tmp_path: Path
+) -> None:
     (tmp_path / "x.png").write_text("not a picture")
     # The browser itself reports a refused upload on its console, so this page is not watched.
-    with _browser() as page:
+    with manage("media"), _browser() as page:
         _sign_in(page, site, session)
         page.goto(f"{site}/?picture={picture.pk}")
         expect(page.locator("#strip input:checked")).to_have_count(1)
         page.locator("#id_file").set_input_files(str(tmp_path / "x.png"))
-        expect(page.locator("#stage [role=alert]")).to_contain_text("x.png: ")
+        expect(page.locator("#stage [role=alert]")).to_contain_text("x.png: ", timeout=BY_THE_END)
         expect(page.locator("#strip input:checked")).to_have_count(0)
         page.goto(f"{site}/library")
         page.on("dialog", lambda dialog: dialog.accept())

@@ -81,16 +81,6 @@ def test_a_missing_last_picture_is_told_at_its_place(alices: Client, picture: As
     assert 'id="id_last_picture_error"' in answer.content.decode()
 
 
-def test_an_upload_can_be_chosen_as_either_picture(alices: Client, access: Access) -> None:
-    answer = alices.post(
-        reverse("dashboard:upload"), {"file": picture_file(), "into": "form"}, headers={"HX-Request": "true"}
-    )
-    html = answer.content.decode()
-    assert 'hx-swap-oob="afterbegin:#last-strip"' in html
-    assert html.count(str(Asset.objects.get().pk)) >= 2
-    assert checked(html, "last_picture") == ""
-
-
 def test_adapters_are_chosen_with_their_strength(alices: Client, grain: Adapter) -> None:
     html = alices.get(CREATE, {"model": "zoetrope"}).content.decode()
     assert 'name="adapters" value="film-grain"' in html

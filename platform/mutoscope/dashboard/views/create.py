@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 from django.http import HttpResponse, QueryDict
@@ -56,36 +55,6 @@ def estimate(request: Visit, access: Access) -> HttpResponse:
     """What the form as it stands would come to: a line that follows every change."""
     form = CreateForm(request.POST)
     return render(request, "dashboard/_estimate_words.html", {"estimate": _estimate(access, form)})
-
-
-@workspace_page("POST", needs="assets:write")
-def upload(request: Visit, access: Access) -> HttpResponse:
-    """Files for the library. As a fragment: cards for the library page, a choice for the create page."""
-    kept: list[Asset] = []
-    refusals: list[str] = []
-    for file in request.FILES.getlist("file"):
-        try:
-            kept.append(uploads.upload(access, file))
-        except Refusal as refusal:
-            refusals.append(f"{file.name}: {refusal.message}")
-    if not kept and not refusals:
-        refusals.append("choose a file first")
-    if not request.htmx:
-        for sentence in refusals:
-            messages.error(request, sentence)
-        return redirect("dashboard:library")
-    template = "dashboard/_uploaded.html"
-    if request.POST.get("into") == "form":
-        template = "dashboard/_picked.html"
-        others = [asset for asset in kept if asset.kind != Asset.Kind.IMAGE]
-        refusals += [f"{asset.name} is kept in the library, but it is no picture" for asset in others]
-        kept = [asset for asset in kept if asset not in others]
-    return render(
-        request,
-        template,
-        {"assets": kept, "picture": kept[0] if kept else None, "refusals": refusals},
-        status=422 if refusals and not kept else 200,
-    )
 
 
 def _submit(request: Visit, access: Access) -> HttpResponse:

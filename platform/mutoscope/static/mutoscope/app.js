@@ -79,7 +79,22 @@ document.addEventListener("htmx:responseError", (event) => {
   const isSentence = xhr.getResponseHeader("Content-Type")?.startsWith("text/plain");
   toast(isSentence ? xhr.responseText : "That did not work. Load the page again and try once more.");
 });
+document.addEventListener("toast", (event) => toast(event.detail));
 document.addEventListener("htmx:sendError", () => toast("The server cannot be reached just now."));
+
+// Links to pictures and clips die while a page stays open; the server leads on to fresh ones.
+const RENEW_AGAIN = 60_000;
+document.addEventListener(
+  "error",
+  ({ target }) => {
+    const { renew, renewed } = target.dataset ?? {};
+    if (!renew || Date.now() - Number(renewed ?? 0) < RENEW_AGAIN) return;
+    target.dataset.renewed = Date.now();
+    target.src = renew;
+    if (target.matches("video[data-hover-play]")) target.play().catch(() => {});
+  },
+  true, // such events do not bubble
+);
 
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
