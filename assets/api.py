@@ -58,9 +58,9 @@ class AssetSerializer(serializers.ModelSerializer[Asset]):
     """A picture, clip or sound. Links are null where there is no such file.
 
     `url` is for showing, `download_url` for saving it under its name. All links work without a key until
-    `links_expire_at`; ask again for fresh ones. Of clips that were made here: `poster_url` is one frame in full size,
-    `preview_url` a small moving picture, `strip_url` a picture of `strip_tiles` frames of equal width in one row,
-    evenly spread over the clip.
+    `links_expire_at`; ask again for fresh ones. Of clips that were made here: `poster_url` is one frame in full
+    size, `preview_url` a small moving picture, `strip_url` a picture of `strip_tiles` frames of equal width in one
+    row, evenly spread over the clip.
     """
 
     url = serializers.URLField(source="file.url", read_only=True)

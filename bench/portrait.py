@@ -11,9 +11,9 @@ SIDES = (512, 1024, 4096)
 
 
 def main() -> None:
-    from bench import setting  # noqa: F401  settings come before anything that reads them
-
     import django
+
+    from bench import setting  # noqa: F401  settings come before anything that reads them
 
     django.setup()
     import psutil
