@@ -5,8 +5,9 @@ from __future__ import annotations
 from uuid import UUID
 
 from celery import shared_task
+from django.contrib.sessions.backends.db import SessionStore
 
-from generation import recovery, retention, usage_warnings, workers
+from generation import recovery, retention, sweep, usage_warnings, workers
 from generation.forecast import pace
 from generation.worker import runtime
 from mutoscope.celery import WARNING_INTERVAL
@@ -41,6 +42,16 @@ def retain() -> None:
     retention.discard_checkpoints()
     retention.discard_unpublished_clips()
     workers.forget_workers()
+    if sweep.is_due():
+        # Thousands of files take minutes, for which the clock does not wait. One more that is still waiting when
+        # the next round comes has been asked for again.
+        discard.apply_async(expires=sweep.ROUND, retry=False)
+
+
+@shared_task(name="generation.discard", ignore_result=True)
+def discard() -> None:
+    """Remove what is due of the trash and of deleted workspaces, for half a minute at most."""
+    sweep.sweep()
 
 
 @shared_task(name="generation.warn_of_limits", ignore_result=True)
@@ -62,5 +73,7 @@ def send_warning(workspace_id: str, limit: str) -> None:
 
 @shared_task(name="generation.retire_clips", ignore_result=True)
 def retire_clips() -> None:
-    """Remove the clips that plans keep no longer."""
-    retention.discard_outdated_clips()
+    """What goes by days: clips that plans keep no longer, trash beyond its room, sessions that ran out."""
+    retention.retire_outdated_clips()
+    retention.bound_trash()
+    SessionStore.clear_expired()

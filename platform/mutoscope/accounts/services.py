@@ -6,12 +6,13 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from datetime import timedelta
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
 from mutoscope.accounts.models import ApiKey, Membership, User, Workspace
-from mutoscope.errors import Refusal
+from mutoscope.errors import NotFound, Refusal
 
 KEY_PREFIX = "muto"
 LAST_USED_RESOLUTION = timedelta(minutes=1)
@@ -24,6 +25,16 @@ def create_workspace(owner: User, name: str) -> Workspace:
     workspace = Workspace.objects.create(name=name)
     Membership.objects.create(user=owner, workspace=workspace, role=Membership.Role.OWNER)
     return workspace
+
+
+def hold_workspace(workspace_id: UUID) -> None:
+    """Hold the workspace until the end of the transaction: what is put into it comes one by one.
+
+    Raises `NotFound` for one that has been deleted, so that nothing comes into it afterwards.
+    """
+    living = Workspace.objects.select_for_update(no_key=True).filter(deleted_at=None)
+    if living.filter(pk=workspace_id).only("pk").first() is None:
+        raise NotFound("the workspace has been deleted")
 
 
 @transaction.atomic

@@ -104,3 +104,9 @@ class KeyForm(RefusableForm):
 
     name = forms.CharField(required=False, max_length=80, strip=True)
     scopes = forms.MultipleChoiceField(required=False, choices=ApiKey.Scope.choices)
+
+
+class GoodbyeForm(RefusableForm):
+    """The password again, before something is deleted for good."""
+
+    password = forms.CharField(required=False, max_length=128, strip=False)
