@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from math import inf
 
 import pytest
 from django.core.files.storage import default_storage
 from django.test import Client
 from django.utils import timezone
-from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
+from pytest_django import DjangoAssertNumQueries
 
+from assets import trash
 from assets.models import Asset
 from billing.models import Plan, PlanOverride
 from generation import attempts, retention
@@ -37,9 +39,7 @@ def made(job: Job, ago: timedelta) -> Asset:
     return Asset.objects.get(pk=job.output.pk)
 
 
-def test_an_old_clip_goes_and_its_row_stays(
-    job: Job, picture: Asset, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
-) -> None:
+def test_an_old_clip_goes_and_its_row_stays(job: Job, picture: Asset) -> None:
     Plan.objects.filter(slug="studio").update(retention_days=3)
     Asset.objects.filter(pk=picture.pk).update(created_at=timezone.now() - 9 * DAY)
     clip = made(job, 3 * DAY - timedelta(minutes=1))
@@ -48,10 +48,11 @@ def test_an_old_clip_goes_and_its_row_stays(
     assert clip.deleted_at is None
     clip = made(job, 3 * DAY + timedelta(minutes=1))
     assert default_storage.exists(clip.file.name)
-    with django_capture_on_commit_callbacks(execute=True):
-        assert retention.retire_outdated_clips() == 1
+    assert retention.retire_outdated_clips() == 1
+    assert trash.discard_due(until=inf) == 1
     clip.refresh_from_db()
     assert clip.deleted_at is not None
+    assert clip.discarded_at is not None
     assert not default_storage.exists(clip.file.name)
     assert retention.retire_outdated_clips() == 0
     picture.refresh_from_db()
