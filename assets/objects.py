@@ -54,7 +54,9 @@ def discard_tree(folder: str) -> None:
     if not folder.strip("/"):
         raise ValueError("the folder to remove must be named: without a name it is the whole storage")
     if isinstance(default_storage, FileSystemStorage):
-        _require_root(default_storage)
+        if not is_there():
+            # A disk that is not mounted is not empty: what lies on it has not gone.
+            raise StorageAway(f"the storage's folder {default_storage.base_location} is not there")
         discard(stored.name for stored in _on_disk(default_storage, folder))
         _remove_folders(Path(default_storage.path(folder)))
     else:
@@ -76,6 +78,11 @@ def discard(names: Iterable[str]) -> None:
         if errors := answer.get("Errors"):
             first = errors[0]
             raise StorageAway(f"{len(errors)} objects stay, such as {first.get('Key')}: {first.get('Message')}")
+
+
+def is_there() -> bool:
+    """False where local media have no folder: it is not mounted, or nothing has ever been stored."""
+    return not isinstance(default_storage, FileSystemStorage) or Path(default_storage.base_location).is_dir()
 
 
 def abort_multipart(folder: str) -> None:
@@ -107,12 +114,6 @@ def _described(root: Path, entry: os.DirEntry[str]) -> Stored | None:
         return None
     name = Path(entry.path).relative_to(root).as_posix()
     return Stored(name, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC))
-
-
-def _require_root(storage: FileSystemStorage) -> None:
-    """A disk that is not mounted is not empty: what lies on it has not gone."""
-    if not Path(storage.base_location).is_dir():
-        raise StorageAway(f"the storage's folder {storage.base_location} is not there")
 
 
 def _remove_folders(path: Path) -> None:

@@ -55,8 +55,8 @@ UNION ALL SELECT 'uploads', id::text FROM {Upload._meta.db_table} WHERE state <>
 """Folders whose objects need no row's name: what is in them is still being made, or on its way."""
 
 _JUDGED = """
-SELECT *, is_unknown AND modified_at <= now() - %(grace)s AS is_orphan,
-    is_unknown AND modified_at > now() - %(grace)s AS is_fresh
+SELECT *, is_unknown AND modified_at <= statement_timestamp() - %(grace)s AS is_orphan,
+    is_unknown AND modified_at > statement_timestamp() - %(grace)s AS is_fresh
 FROM (
     SELECT *, folder = ANY(%(folders)s)
         AND NOT EXISTS (SELECT FROM audit_named AS named WHERE named.name = stored.name)

@@ -14,7 +14,7 @@ from django.db.models import CharField, F, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat, Now
 
 from assets.models import Asset, Upload
-from assets.objects import abort_multipart, discard_tree, listing
+from assets.objects import abort_multipart, discard_tree, is_there, listing
 from billing import ledger
 from billing.payments import closing
 from generation import transitions
@@ -104,15 +104,9 @@ def _empty(workspace_id: UUID, until: float) -> bool:
     cancel_jobs(workspace_id)
     if Workspace.objects.filter(pk=workspace_id, emptied_at=None).exists():
         closing.leave(workspace_id)
-    # 2. Files, while rows still tell which there are.
-    for folder in FOLDERS:
-        discard_tree(f"{folder}/{workspace_id}")
-    for upload_id in Upload.objects.filter(workspace=workspace_id).values_list("pk", flat=True):
-        discard_tree(f"uploads/{upload_id}")
-        abort_multipart(f"uploads/{upload_id}")
-    checkpointed = Job.objects.filter(workspace=workspace_id).exclude(checkpoint="")
-    for job_id in checkpointed.values_list("pk", flat=True):
-        discard_tree(checkpoint_folder(job_id))
+    # 2. Files, while rows still tell which there are; where nothing was ever stored, there is nothing to look for.
+    if is_there() or Asset.objects.filter(workspace=workspace_id, discarded_at=None).exists():
+        _discard_files(workspace_id)
     # 3. Rows: jobs lose their words, all else goes.
     if not rows.strip(workspace_id, until):
         return False
@@ -123,6 +117,17 @@ def _empty(workspace_id: UUID, until: float) -> bool:
     if _is_anything_left(workspace_id):
         return False
     return bool(Workspace.objects.filter(pk=workspace_id).update(emptied_at=Now()))
+
+
+def _discard_files(workspace_id: UUID) -> None:
+    for folder in FOLDERS:
+        discard_tree(f"{folder}/{workspace_id}")
+    for upload_id in Upload.objects.filter(workspace=workspace_id).values_list("pk", flat=True):
+        discard_tree(f"uploads/{upload_id}")
+        abort_multipart(f"uploads/{upload_id}")
+    checkpointed = Job.objects.filter(workspace=workspace_id).exclude(checkpoint="")
+    for job_id in checkpointed.values_list("pk", flat=True):
+        discard_tree(checkpoint_folder(job_id))
 
 
 def _is_anything_left(workspace_id: UUID) -> bool:
