@@ -1,6 +1,7 @@
 """The operators' pages for people and workspaces, where they reach beyond accounts: deleting all that is theirs.
 
-The other pages of both are `mutoscope.accounts.admin`'s.
+The other pages of both are `mutoscope.accounts.admin`'s. The admin's log says who deleted what kind of thing and
+when, but not its name: that is taken out with the rest.
 """
 
 from __future__ import annotations
@@ -9,11 +10,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.models import DELETION, LogEntry
-from django.contrib.contenttypes.models import ContentType
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
 
 from generation.deletion import people, workspaces
 from generation.deletion.contents import Contents, contents_of
@@ -24,26 +22,8 @@ admin.site.unregister(User)
 admin.site.unregister(Workspace)
 
 
-class _NamelessLog(ModelAdmin):
-    """The log says who deleted what kind of thing and when, by its number: the name is what was to go."""
-
-    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Model]) -> list[LogEntry]:
-        operator = request.user
-        return [
-            LogEntry.objects.create(
-                user=operator,
-                content_type=ContentType.objects.get_for_model(type(row)),
-                object_id=str(row.pk),
-                object_repr=f"{row._meta.verbose_name} {row.pk}",
-                action_flag=DELETION,
-            )
-            for row in queryset
-            if isinstance(operator, User)
-        ]
-
-
 @admin.register(User)
-class DeletableUserAdmin(_NamelessLog, UserAdmin):
+class DeletableUserAdmin(UserAdmin):
     """Deleting a user deletes the workspaces that are theirs alone."""
 
     def get_deleted_objects(
@@ -67,7 +47,7 @@ class DeletableUserAdmin(_NamelessLog, UserAdmin):
 
 
 @admin.register(Workspace)
-class DeletableWorkspaceAdmin(_NamelessLog, WorkspaceAdmin):
+class DeletableWorkspaceAdmin(WorkspaceAdmin):
     """Deleting a workspace leaves its row, without a name, for the books."""
 
     list_display = [*WorkspaceAdmin.list_display, "deleted_at", "emptied_at"]
