@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
+from django.db.models import FileField
 
 from assets.inspection import Limits, Picture, Rejected, inspect_upload
 from assets.models import Asset
@@ -92,6 +93,6 @@ def _keep(asset: Asset, content: File[Any], name: str, thumbnail: bytes | None, 
 
 def discard_files(asset: Asset) -> None:
     """Remove the files of an asset that was not kept from storage, those that are there."""
-    for stored in (asset.file, asset.thumbnail):
-        if stored:
+    for column in Asset._meta.concrete_fields:
+        if isinstance(column, FileField) and (stored := getattr(asset, column.name)):
             stored.delete(save=False)

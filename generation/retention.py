@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce, Now
 
 from assets import trash
 from assets.models import Asset, folder_of
-from assets.objects import discard_tree
+from assets.objects import discard_tree, is_there
 from billing.entitlements import Entitlements, entitlements_of, limit_by_workspace
 from generation.limits import MIB, check_upload
 from generation.models import Attempt, Job
@@ -51,6 +51,8 @@ def discard_unpublished_clips() -> int:
 
     A worker that was given up may be at it still, so its attempt is left alone for another lease.
     """
+    if not is_there():
+        return 0
     waste = Attempt.objects.filter(clip_id__isnull=False, ended_at__lt=Now() - settings.JOB_LEASE)
     waste = waste.exclude(outcome__in=[Outcome.UNDER_WAY, Outcome.SUCCEEDED])
     done = 0

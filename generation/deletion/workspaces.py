@@ -17,12 +17,12 @@ from assets.models import Asset, Upload
 from assets.objects import abort_multipart, discard_tree, is_there, listing
 from billing import ledger
 from billing.payments import closing
+from billing.payments.base import ProviderUnavailable
 from generation import transitions
 from generation.deletion import rows, traces
 from generation.models import Attempt, Job, JobEvent
 from generation.retention import checkpoint_folder
 from mutoscope.accounts.models import ApiKey, Membership, Workspace
-from mutoscope.errors import Refusal
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +83,6 @@ def carry_on(until: float) -> int:
             break
         try:
             done += _empty(workspace_id, until)
-        except Refusal as refusal:
-            log.warning("the workspace %s is not emptied yet: %s", workspace_id, refusal.message)
         except Exception:
             log.exception("the workspace %s is not emptied yet; it is tried again", workspace_id)
     return done
@@ -102,8 +100,7 @@ def _empty(workspace_id: UUID, until: float) -> bool:
     """Remove what there is of a deleted workspace, in this order. Returns whether nothing is left."""
     # 1. Nothing more is made, and nothing more is paid.
     cancel_jobs(workspace_id)
-    if Workspace.objects.filter(pk=workspace_id, emptied_at=None).exists():
-        closing.leave(workspace_id)
+    has_left = _leave(workspace_id)
     # 2. Files, while rows still tell which there are; where nothing was ever stored, there is nothing to look for.
     if is_there() or Asset.objects.filter(workspace=workspace_id, discarded_at=None).exists():
         _discard_files(workspace_id)
@@ -114,9 +111,21 @@ def _empty(workspace_id: UUID, until: float) -> bool:
     ledger.forfeit(workspace_id, "the workspace was deleted")
     closing.forget_words(workspace_id)
     # 5. It is written down once it is so.
-    if _is_anything_left(workspace_id):
+    if not has_left or _is_anything_left(workspace_id):
         return False
     return bool(Workspace.objects.filter(pk=workspace_id).update(emptied_at=Now()))
+
+
+def _leave(workspace_id: UUID) -> bool:
+    """Whether the payment provider has let go of it; one that is away holds up nothing else."""
+    if not Workspace.objects.filter(pk=workspace_id, emptied_at=None).exists():
+        return True
+    try:
+        closing.leave(workspace_id)
+    except ProviderUnavailable as refusal:
+        log.warning("the payments of the workspace %s are not closed yet: %s", workspace_id, refusal.message)
+        return False
+    return True
 
 
 def _discard_files(workspace_id: UUID) -> None:

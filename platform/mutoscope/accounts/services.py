@@ -41,7 +41,8 @@ def hold_workspace(workspace_id: UUID) -> None:
 def ensure_personal_workspace(user: User) -> Workspace:
     """The user's first workspace, made now if there is none. Safe to call at every sign-in."""
     User.objects.select_for_update().get(pk=user.pk)
-    membership = user.memberships.select_related("workspace").order_by("pk").first()
+    living = user.memberships.filter(workspace__deleted_at=None)
+    membership = living.select_related("workspace").order_by("pk").first()
     if membership:
         return membership.workspace
     return create_workspace(user, name=(user.name or user.email.partition("@")[0]).strip())

@@ -29,7 +29,7 @@ def test_the_page_says_what_goes_and_what_stays(
     ledger.add(workspace.pk, 25, Entry.Kind.GRANT)
     html = alices.get(ACCOUNT).content.decode()
     for said in (
-        "Alice &amp; Co goes with it", "1 that have not ended are cancelled", "programs that use them stop working",
+        "Alice &amp; Co goes with it", "1 that have not ended are cancelled", "programs that use them stop",
         "1, who lose it too", "25 credits, which are lost", "Charlie&#x27;s, and what you made there",
     ):  # fmt: skip
         assert said in html, said
