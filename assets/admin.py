@@ -5,6 +5,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
+from unfold.decorators import display
 
 from assets.models import Asset
 
@@ -22,6 +23,7 @@ class AssetAdmin(ModelAdmin):
         "width",
         "height",
         "seconds",
+        "signed_by",
         "created_at",
     ]
     list_display_links = ["picture", "name"]
@@ -38,6 +40,18 @@ class AssetAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Asset | None = None) -> bool:
         return False
+
+    @display(  # type: ignore[untyped-decorator]
+        description="signed by", label={"development": "warning", "not signed": "danger"}
+    )
+    def signed_by(self, asset: Asset) -> str:
+        """Of clips: in whose name their content credentials are."""
+        told = asset.provenance
+        if not told:
+            return "–"
+        if not told.get("is_signed"):
+            return "not signed"
+        return "development" if told.get("is_development") else str(told.get("issuer", ""))
 
     @admin.display(description="")
     def picture(self, asset: Asset) -> SafeString | str:

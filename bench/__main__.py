@@ -28,6 +28,7 @@ def main() -> None:
         "bench.streams",
         "bench.claims",
         "bench.ledger",
+        "bench.provenance",
         "bench.eta",
     ):
         print(f"\n# {name}\n", flush=True)

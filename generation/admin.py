@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
-from generation import adapter_admin, catalog, control, licences, workers  # noqa: F401  (the first: its page)
+from generation import adapter_admin, catalog, control, licences, moderation_admin, workers  # noqa: F401  (two: their pages)
 from generation.cancel_admin import cancel_jobs
 from generation.catalog import territories
 from generation.cost_admin import job_cost

@@ -1,13 +1,16 @@
-"""System checks of the catalog: `manage.py check` names file, key, rule and value."""
+"""System checks of the catalog, of moderation, and of what clips are signed with: the rule and the value."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as Caution
 
 from generation import catalog
+from generation.safety.moderation import nudity
+from generation.safety.moderation.chosen import BUILT_IN, moderator
 
 
 @register
@@ -38,4 +41,52 @@ def offered_models_exist(**kwargs: Any) -> list[CheckMessage]:
         )
         for slug in settings.OFFERED_MODELS
         if slug not in known
+    ]
+
+
+@register
+def moderator_is_there(**kwargs: Any) -> list[CheckMessage]:
+    """The chosen moderator can be made: else every submission would be refused."""
+    try:
+        chosen = moderator()
+        if isinstance(chosen, nudity.Nudity):
+            nudity.model_file()
+    except (ImportError, FileNotFoundError, TypeError) as error:
+        return [
+            Error(
+                f"MODERATION is {settings.MODERATION!r}, which cannot be used: {error}",
+                hint=f"It may be off, {', '.join(BUILT_IN)}, or the dotted path of a class without arguments.",
+                id="generation.E004",
+            )
+        ]
+    return []
+
+
+@register
+def clips_can_be_signed(**kwargs: Any) -> list[CheckMessage]:
+    """A certificate that an operator installed must do: clips are never left unsigned in silence."""
+    if not (settings.C2PA_CERTIFICATE or settings.C2PA_PRIVATE_KEY):
+        return []
+    # Only here: cryptography takes its time to load, and processes that sign nothing have no need of it.
+    from generation.outputs.provenance.identity import BadIdentity, signing_identity, warning_about
+
+    try:
+        warning = warning_about(signing_identity())
+    except BadIdentity as error:
+        return [Error(str(error), hint="See docs/provenance.md.", id="generation.E003")]
+    return [Caution(warning, id="generation.W001")] if warning else []
+
+
+@register(Tags.security, deploy=True)
+def clips_are_signed_in_a_name(**kwargs: Any) -> list[CheckMessage]:
+    """Without a certificate, clips say that somebody made them, but nobody can know who."""
+    if settings.C2PA_CERTIFICATE or settings.C2PA_PRIVATE_KEY:
+        return []  # looked at above
+    return [
+        Caution(
+            "C2PA_CERTIFICATE is not set: each machine signs clips with a certificate of its own making, "
+            "which nobody else trusts",
+            hint="See docs/provenance.md.",
+            id="generation.W002",
+        )
     ]

@@ -12,6 +12,7 @@ from generation.errors import AlreadyEnded, IdempotencyMismatch, InvalidJob
 from generation.estimates import Estimate
 from generation.models import Attempt, Job, JobEvent
 from generation.requests import JobRequest, complete
+from generation.safety.moderation import gate
 from mutoscope.accounts.models import Workspace
 from mutoscope.accounts.selectors import Access
 from mutoscope.accounts.services import hold_workspace
@@ -25,8 +26,8 @@ KEY_LENGTH = 255
 def submit(access: Access, request: JobRequest, *, idempotency_key: str = "") -> Job:
     """Check the request, make the job and send its ticket. The same key and request give the same job.
 
-    Raises `InvalidJob`, `ModelUnavailable`, `NotInPlan`, `LimitReached`, `InsufficientCredits` or
-    `IdempotencyMismatch`.
+    Raises `InvalidJob`, `ModelUnavailable`, `NotInPlan`, `LimitReached`, `InsufficientCredits`,
+    `IdempotencyMismatch`, or what moderation says (`safety.moderation.gate`).
     """
     if idempotency_key:
         earlier = _earlier(access.workspace, idempotency_key, request)
@@ -35,6 +36,7 @@ def submit(access: Access, request: JobRequest, *, idempotency_key: str = "") ->
     plan = entitlements_of(access.workspace.pk)
     job = complete(access, plan, request)
     limits.check_kind(job, plan)
+    gate.check(job)
     job.idempotency_key = idempotency_key
     job.request_digest = request.digest()
     with transaction.atomic():
@@ -51,11 +53,12 @@ def estimate(access: Access, request: JobRequest) -> Estimate:
     """What the job would come to, were it submitted now: all the same checks, and nothing is made.
 
     Credits that are missing refuse nothing here: the estimate says what it costs and how much there is. Raises
-    `InvalidJob`, `ModelUnavailable`, `NotInPlan` or `LimitReached`.
+    `InvalidJob`, `ModelUnavailable`, `NotInPlan`, `LimitReached`, or what moderation says of the prompt.
     """
     plan = entitlements_of(access.workspace.pk)
     job = complete(access, plan, request)
     limits.check_kind(job, plan)
+    gate.check_words(job)
     limits.check_room(job, plan)
     return estimates.of(job, plan)
 

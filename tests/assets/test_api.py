@@ -55,6 +55,14 @@ def test_an_upload_through_a_key_has_no_person(api: APIClient) -> None:
     assert Asset.objects.get().created_by is None
 
 
+def test_a_clips_provenance_is_told(api: APIClient, picture: Asset) -> None:
+    where = f"{ASSETS}/{picture.pk}"
+    assert api.get(where).json()["provenance"] is None  # of what was uploaded nothing is claimed
+    told = {"is_signed": True, "issuer": "Alice Films", "source_type": "trainedAlgorithmicMedia", "model": "LTX"}
+    Asset.objects.filter(pk=picture.pk).update(provenance=told)
+    assert api.get(where).json()["provenance"] == told
+
+
 def truncated() -> bytes:
     whole = photograph("JPEG", (320, 240))
     return whole[: len(whole) // 2]

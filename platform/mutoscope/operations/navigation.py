@@ -7,6 +7,8 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 
+from generation.safety.moderation.reviews import waiting
+
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """Groups of links, as django-unfold wants them."""
@@ -19,6 +21,14 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
                 _link("Workers", "memory", "generation_worker"),
                 _link("Licences", "gavel", "generation_licenceacceptance"),
                 _link("Adapters", "layers", "generation_adapter"),
+            ],
+        },
+        {
+            "title": "Safety",
+            "items": [
+                _link("Reviews", "rate_review", "generation_review")
+                | {"badge": "mutoscope.operations.navigation.reviews_waiting"},
+                _link("Blocked terms", "block", "generation_blockedterm"),
             ],
         },
         {"title": "Library", "items": [_link("Assets", "photo_library", "assets_asset")]},
@@ -50,6 +60,11 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             ],
         },
     ]
+
+
+def reviews_waiting(request: HttpRequest) -> str:
+    """How many prompts and pictures wait for an operator; nothing where none does."""
+    return str(waiting() or "")
 
 
 def _link(title: str, icon: str, model: str) -> dict[str, str]:

@@ -18,6 +18,11 @@ from mutoscope.accounts.selectors import Access
 from mutoscope.dashboard.paging import PAGE
 
 HISTORY = reverse("dashboard:jobs")
+PROVENANCE = {
+    "is_signed": True, "issuer": "Alice Films", "is_development": False, "source_type": "trainedAlgorithmicMedia",
+    "model": "LTX-Video 2B", "model_version": "a6d59ee37c13", "made_at": "2026-11-22T19:52:36+00:00",
+    "ingredients": ["First picture"],
+}  # fmt: skip
 
 
 def _page(job: Job, name: str = "job") -> str:
@@ -62,6 +67,38 @@ def test_a_finished_job_shows_its_clip(alices: Client, access: Access, job: Job)
     html = alices.get(_page(job)).content.decode()
     assert "<video" not in html
     assert "The clip was deleted." in html
+
+
+def test_a_clip_shows_its_content_credentials(alices: Client, access: Access, job: Job) -> None:
+    clip = Asset.objects.create(
+        workspace=access.workspace, kind="video", origin="generated", name="clip.mp4", media_type="video/mp4",
+        uploaded_type="video/mp4", size_bytes=9, sha256="0", width=64, height=64, seconds=2, file="clip.mp4",
+        provenance=PROVENANCE,
+    )  # fmt: skip
+    _end(job, Job.State.SUCCEEDED, output=clip)
+    html = alices.get(_page(job)).content.decode()
+    for said in (
+        "Content credentials",
+        "Alice Films",
+        "Made by AI",
+        "LTX-Video 2B",
+        "First picture",
+        "22 Nov 2026",
+    ):
+        assert said in html
+    assert "Signed for development" not in html
+
+    def shown(**changes: object) -> str:
+        Asset.objects.filter(pk=clip.pk).update(provenance={**PROVENANCE, **changes})
+        return alices.get(_page(job)).content.decode()
+
+    assert "Computed, without AI" in shown(source_type="algorithmicMedia")
+    assert "Signed for development: readers elsewhere will show an unknown signer." in shown(is_development=True)
+    assert "None: files of the type video/webm cannot" in shown(
+        is_signed=False, reason="files of the type video/webm cannot hold a C2PA manifest"
+    )
+    Asset.objects.filter(pk=clip.pk).update(provenance={})
+    assert "Content credentials" not in alices.get(_page(job)).content.decode()
 
 
 def test_a_failed_job_says_why(alices: Client, job: Job) -> None:

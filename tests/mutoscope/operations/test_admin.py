@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 import mutoscope.urls  # noqa: F401  it registers the admin's models
+from assets.models import Asset
 from assets.services import upload
 from billing.models import Customer, Payment, Plan, PlanOverride, ProviderEvent
 from billing.services import subscribe
@@ -204,3 +206,32 @@ def test_operators_drain_workers_and_take_it_back(operator: Client, rows: Callab
         assert "1 running workers are asked" in answer.content.decode() or action == "undo_drain"
         assert [row.drain_requested_at is not None for row in Worker.objects.order_by("name")] == drained
     assert operator.post(address(Worker, "change", first.pk), {"state": "idle"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({}, "–"),
+        ({"is_signed": False, "reason": "a WebM"}, "not signed"),
+        ({"is_signed": True, "issuer": "Alice Films", "is_development": False}, "Alice Films"),
+        ({"is_signed": True, "issuer": "whoever", "is_development": True}, "development"),
+    ],
+)
+def test_the_list_of_assets_says_who_signed_them(
+    operator: Client, picture: Asset, told: dict[str, object], words: str
+) -> None:
+    Asset.objects.filter(pk=picture.pk).update(provenance=told)
+    row = re.search(
+        r"field-signed_by.*?</td>", operator.get(address(Asset, "changelist")).content.decode(), re.DOTALL
+    )
+    assert row
+    assert words in row[0]
+
+
+def test_operators_are_reminded_where_clips_are_signed_for_development_only(
+    operator: Client, settings: Any
+) -> None:
+    reminder = "Clips signed for development only"
+    assert reminder in operator.get(reverse("admin:index")).content.decode()
+    settings.C2PA_CERTIFICATE = "/etc/mutoscope/c2pa.pem"
+    assert reminder not in operator.get(reverse("admin:index")).content.decode()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django import template
+from django.utils.dateparse import parse_datetime
 
 from assets.models import Asset
 from generation.limits import number
@@ -31,6 +34,7 @@ _EVENTS = {
     JobEvent.Kind.CANCELLED: "Cancelled",
     JobEvent.Kind.RETURNED: "Back in the queue",
 }
+_SOURCES = {"trainedAlgorithmicMedia": "Made by AI", "algorithmicMedia": "Computed, without AI"}
 
 
 @register.filter
@@ -43,6 +47,18 @@ def state_words(state: str) -> str:
 def event_words(kind: str) -> str:
     """What happened to a job, as people say it."""
     return _EVENTS[JobEvent.Kind(kind)]
+
+
+@register.filter
+def source_words(source_type: str) -> str:
+    """What content credentials say about how a clip came to be, as people say it."""
+    return _SOURCES.get(source_type, source_type)
+
+
+@register.filter
+def moment(iso: str) -> datetime | None:
+    """A point in time from JSON; None where it is none."""
+    return parse_datetime(iso) if iso else None
 
 
 @register.filter

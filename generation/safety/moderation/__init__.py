@@ -1,0 +1,1 @@
+"""Moderation: what prompts and pictures may ask for, and what operators decide in doubt."""
