@@ -60,7 +60,8 @@ class AssetSerializer(serializers.ModelSerializer[Asset]):
     `url` is for showing, `download_url` for saving it under its name. All links work without a key until
     `links_expire_at`; ask again for fresh ones. Of clips that were made here: `poster_url` is one frame in full
     size, `preview_url` a small moving picture, `strip_url` a picture of `strip_tiles` frames of equal width in one
-    row, evenly spread over the clip.
+    row, evenly spread over the clip. `deleted_at` and `discard_at` are null but in the trash: since when it lies
+    there, and when its files are removed.
     """
 
     url = serializers.URLField(source="file.url", read_only=True)
@@ -78,6 +79,7 @@ class AssetSerializer(serializers.ModelSerializer[Asset]):
             "id", "kind", "origin", "name", "media_type", "uploaded_type", "size_bytes", "sha256", "width",
             "height", "seconds", "fps", "color", "is_marked", "url", "download_url", "thumbnail_url", "poster_url",
             "preview_url", "strip_url", "strip_tiles", "links_expire_at", "provenance", "created_at",
+            "deleted_at", "discard_at",
         ]  # fmt: skip
 
     def get_download_url(self, asset: Asset) -> str:

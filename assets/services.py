@@ -1,23 +1,21 @@
-"""What may be done with assets: upload one, delete one."""
+"""How assets come into a library. How they leave it: `assets.trash`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
 from django.core.files.base import ContentFile, File
-from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
-from django.utils import timezone
+from django.db.models import FileField
 
 from assets.inspection import Limits, Picture, Rejected, inspect_upload
-from assets.models import Asset, Rendition
-from assets.selectors import asset_of, used_bytes
-from mutoscope.accounts.models import Workspace
+from assets.models import Asset
+from assets.selectors import used_bytes
 from mutoscope.accounts.selectors import Access
+from mutoscope.accounts.services import hold_workspace
 from mutoscope.errors import Refusal
 
 Admit = Callable[[int, int], None]
@@ -96,8 +94,8 @@ def _keep(
         if thumbnail:
             asset.thumbnail.save("thumbnail.webp", ContentFile(thumbnail), save=False)
         with transaction.atomic():
+            hold_workspace(asset.workspace_id)
             if admit:  # once more, and alone: of two uploads at once only one gets the last place
-                Workspace.objects.select_for_update(no_key=True).get(pk=asset.workspace_id)
                 admit(used_bytes(asset.workspace_id), asset.size_bytes)
             asset.save(force_insert=True)
             if publish:
@@ -107,45 +105,8 @@ def _keep(
         raise
 
 
-def delete(access: Access, asset_id: UUID) -> None:
-    """Take an asset out of the library and its files out of storage. Raises `NotFound`.
-
-    The row stays, without files, because the history of jobs refers to it.
-    """
-    remove(asset_of(access.workspace, asset_id))
-
-
-def remove(asset: Asset) -> bool:
-    """Take an asset out of its library and its files out of storage. Returns whether this call did."""
-    with transaction.atomic():
-        gone = Asset.objects.filter(pk=asset.pk, deleted_at=None).update(deleted_at=timezone.now())
-        if gone:
-            transaction.on_commit(lambda: _discard_everything(asset))
-    return bool(gone)
-
-
-def _discard_everything(asset: Asset) -> None:
-    """Remove the asset's files from storage, and with them what was made of it in other forms."""
-    discard_files(asset)
-    for rendition in Rendition.objects.filter(asset=asset):
-        if rendition.file:
-            rendition.file.delete(save=False)
-        rendition.delete()
-
-
 def discard_files(asset: Asset) -> None:
-    """Remove the asset's files from storage, those that are there."""
-    for stored in (asset.file, asset.thumbnail, asset.master, asset.poster, asset.preview, asset.strip):
-        if stored:
+    """Remove the files of an asset that was not kept from storage, those that are there."""
+    for column in Asset._meta.concrete_fields:
+        if isinstance(column, FileField) and (stored := getattr(asset, column.name)):
             stored.delete(save=False)
-
-
-def discard_folder(path: str) -> None:
-    """Remove a folder of the storage with the files in it, those that are there."""
-    try:
-        _, names = default_storage.listdir(path)
-    except FileNotFoundError:
-        return
-    for name in names:
-        default_storage.delete(f"{path}/{name}")
-    default_storage.delete(path)  # the folder itself, where the storage has such a thing

@@ -39,7 +39,7 @@ def check_kind(job: Job, plan: Entitlements) -> None:
 def check_room(job: Job, plan: Entitlements) -> None:
     """Whether there is room for one more job just now. Raises `LimitReached`.
 
-    It holds for as long as the workspace is locked (`flows.lock`).
+    It holds for as long as the workspace is locked (`accounts.services.hold_workspace`).
     """
     _check_queue(job.workspace_id, plan)
     _check_library(job.workspace_id, plan)

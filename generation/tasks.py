@@ -5,9 +5,10 @@ from __future__ import annotations
 from uuid import UUID
 
 from celery import shared_task
+from django.contrib.sessions.backends.db import SessionStore
 
 from assets import uploads as direct_uploads
-from generation import recovery, retention, uploads, usage_warnings, workers
+from generation import recovery, retention, sweep, uploads, usage_warnings, workers
 from generation.forecast import pace
 from generation.outputs.renditions import keeping, making
 from generation.worker import runtime
@@ -46,6 +47,16 @@ def retain() -> None:
     retention.discard_unpublished_clips()
     workers.forget_workers()
     keeping.discard_unused()
+    if sweep.is_due():
+        # Thousands of files take minutes, for which the clock does not wait. One more that is still waiting when
+        # the next round comes has been asked for again.
+        discard.apply_async(expires=sweep.ROUND, retry=False)
+
+
+@shared_task(name="generation.discard", ignore_result=True)
+def discard() -> None:
+    """Remove what is due of the trash and of deleted workspaces, for half a minute at most."""
+    sweep.sweep()
 
 
 @shared_task(name="generation.warn_of_limits", ignore_result=True)
@@ -67,8 +78,10 @@ def send_warning(workspace_id: str, limit: str) -> None:
 
 @shared_task(name="generation.retire_clips", ignore_result=True)
 def retire_clips() -> None:
-    """Remove the clips that plans keep no longer."""
-    retention.discard_outdated_clips()
+    """What goes by days: clips that plans keep no longer, trash beyond its room, sessions that ran out."""
+    retention.retire_outdated_clips()
+    retention.bound_trash()
+    SessionStore.clear_expired()
 
 
 @shared_task(name="generation.make_rendition", queue=MEDIA_QUEUE, ignore_result=True)

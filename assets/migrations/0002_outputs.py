@@ -142,6 +142,16 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="asset",
+            name="discard_at",
+            field=models.DateTimeField(
+                blank=True,
+                editable=False,
+                help_text="When its files are to go from storage; till then it can be restored.",
+                null=True,
+            ),
+        ),
+        migrations.AddField(
+            model_name="asset",
             name="discarded_at",
             field=models.DateTimeField(
                 blank=True, editable=False, help_text="Since when its files are gone from storage.", null=True
@@ -218,11 +228,16 @@ class Migration(migrations.Migration):
             name="strip_tiles",
             field=models.PositiveSmallIntegerField(default=0, help_text="Frames in the strip."),
         ),
+        # Until now, deleting took the files away at once.
+        migrations.RunSQL(
+            "UPDATE assets_asset SET discard_at = deleted_at, discarded_at = deleted_at WHERE deleted_at IS NOT NULL",
+            migrations.RunSQL.noop,
+        ),
         migrations.AddIndex(
             model_name="asset",
             index=models.Index(
                 condition=models.Q(("deleted_at__isnull", False), ("discarded_at", None)),
-                fields=["deleted_at"],
+                fields=["discard_at"],
                 name="asset_trash",
             ),
         ),
@@ -231,6 +246,17 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(("discarded_at", None), ("deleted_at__isnull", False), _connector="OR"),
                 name="asset_discarded_was_deleted",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="asset",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("deleted_at", None), ("discard_at", None)),
+                    models.Q(("deleted_at__isnull", False), ("discard_at__isnull", False)),
+                    _connector="OR",
+                ),
+                name="asset_in_trash_has_end",
             ),
         ),
         migrations.AddField(
@@ -326,10 +352,5 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(("part_bytes__gt", 0), ("size_bytes__gt", 0)), name="upload_has_size"
             ),
-        ),
-        # Until now, deleting took the files away at once.
-        migrations.RunSQL(
-            "UPDATE assets_asset SET discarded_at = deleted_at WHERE deleted_at IS NOT NULL",
-            migrations.RunSQL.noop,
         ),
     ]

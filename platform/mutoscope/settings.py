@@ -152,6 +152,9 @@ def media_storage() -> dict[str, Any]:
     }
 
 
+TRASH_LIFETIME = timedelta(days=whole("TRASH_DAYS", default=30))
+"""How long what was deleted can be restored; then its files are removed."""
+
 STORAGES = {
     "default": media_storage(),
     # Names with a hash of the content need `collectstatic` first, so they are production's.

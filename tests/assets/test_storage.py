@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from math import inf
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,6 +13,7 @@ import httpx
 import pytest
 from rest_framework.test import APIClient
 
+from assets import trash
 from assets.models import Asset
 from mutoscope.deploy_check import PRODUCTION
 from tests.assets.conftest import BUCKET
@@ -23,7 +25,7 @@ def test_uploads_are_served_by_presigned_links(api: APIClient, bucket: Any, endp
     asset = Asset.objects.get()
     assert {item.key for item in bucket.objects.all()} == {asset.file.name, asset.thumbnail.name}
     for link in (body["url"], body["thumbnail_url"]):
-        assert link.startswith(f"{endpoint}/{BUCKET}/workspaces/{asset.workspace_id}/{asset.pk}/")
+        assert link.startswith(f"{endpoint}/{bucket.name}/workspaces/{asset.workspace_id}/{asset.pk}/")
         response = httpx.get(link)
         assert response.status_code == 200
         assert response.headers["content-type"] in {"image/png", "image/webp"}
@@ -38,13 +40,12 @@ def test_links_expire_and_are_signed_as_every_s3_takes_it(api: APIClient, bucket
     assert query["X-Amz-Expires"] == [str(int(settings.LINK_LIFETIME.total_seconds()))]
 
 
-def test_deleting_removes_the_objects(
-    api: APIClient, bucket: Any, django_capture_on_commit_callbacks: Any
-) -> None:
+def test_deleting_for_good_removes_the_objects(api: APIClient, bucket: Any) -> None:
     asset = api.post("/api/v1/assets", {"file": picture_file()}).json()
-    with django_capture_on_commit_callbacks(execute=True):
-        assert api.delete(f"/api/v1/assets/{asset['id']}").status_code == 204
-    assert not list(bucket.objects.all())
+    kept = api.post("/api/v1/assets", {"file": picture_file()}).json()
+    assert api.delete(f"/api/v1/assets/{asset['id']}?now=true").status_code == 204
+    assert trash.discard_due(until=inf) == 1
+    assert {item.key.split("/")[2] for item in bucket.objects.all()} == {kept["id"]}
 
 
 def test_links_for_saving_have_the_assets_own_name(api: APIClient, bucket: Any) -> None:

@@ -10,7 +10,8 @@ from rest_framework.test import APIClient
 
 from assets.models import Asset
 from assets.selectors import used_bytes
-from assets.services import delete, upload
+from assets.services import upload
+from assets.trash import delete
 from billing.models import Plan
 from mutoscope.accounts.models import Workspace
 from mutoscope.accounts.selectors import Access

@@ -14,6 +14,7 @@ from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from assets import services as asset_services
+from assets import trash
 from assets.models import Asset
 from generation import attempts, catalog, control, services
 from generation.models import Adapter, Job
@@ -100,7 +101,7 @@ def test_a_deleted_clip_is_told_no_more(api: APIClient, access: Access) -> None:
     job = finishing(access)
     clip = unsaved_clip(job)
     attempts.succeed(job, clip)
-    asset_services.delete(access, clip.pk)
+    trash.delete(access, clip.pk)
     assert api.get(f"{JOBS}/{job.pk}").json()["output"] is None
     assert api.get(JOBS).json()["results"][0]["output"] is None
 

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from assets import trash
 from assets.models import Asset
 from billing import ledger
 from billing.errors import InsufficientCredits, LimitReached, NotInPlan
@@ -219,7 +220,7 @@ def test_a_full_library_takes_no_jobs_but_keeps_the_clips_under_way(access: Acce
     attempts.succeed(job, unsaved_clip(job))
     job.refresh_from_db()
     assert job.state == "succeeded"
-    Asset.objects.filter(pk=picture.pk).update(deleted_at=timezone.now())
+    trash.delete(access, picture.pk)
     submit(access)
 
 

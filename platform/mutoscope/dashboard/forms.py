@@ -167,3 +167,9 @@ class MarkForm(RefusableForm):
             opacity=asked["opacity"] / 100,
             drifts=asked["drifts"],
         )
+
+
+class GoodbyeForm(RefusableForm):
+    """The password again, before something is deleted for good."""
+
+    password = forms.CharField(required=False, max_length=128, strip=False)

@@ -5,6 +5,7 @@ from django.urls import path
 from mutoscope.dashboard.views import (
     billing,
     create,
+    deletion,
     downloads,
     jobs,
     library,
@@ -43,6 +44,10 @@ urlpatterns = [
     path("mark/preview", mark.preview_mark, name="preview_mark"),
     path("mark/remove", mark.remove_mark, name="remove_mark"),
     path("library/<uuid:asset_id>/portrait", portraits.check_portrait, name="check_portrait"),
+    path("trash", library.trash_page, name="trash"),
+    path("trash/empty", library.empty_trash, name="empty_trash"),
+    path("trash/<uuid:asset_id>/restore", library.restore_asset, name="restore_asset"),
+    path("trash/<uuid:asset_id>/discard", library.discard_asset, name="discard_asset"),
     path("billing", billing.billing, name="billing"),
     path("billing/packs/<slug:slug>/buy", billing.buy_pack, name="buy_pack"),
     path("billing/plans/<slug:slug>/buy", billing.buy_plan, name="buy_plan"),
@@ -56,4 +61,6 @@ urlpatterns = [
     path("keys/create", workspace.create_key, name="create_key"),
     path("keys/<uuid:key_id>/revoke", workspace.revoke_key, name="revoke_key"),
     path("workspace", workspace.switch_workspace, name="switch_workspace"),
+    path("workspace/delete", deletion.delete_workspace, name="delete_workspace"),
+    path("account/delete", deletion.delete_account, name="delete_account"),
 ]

@@ -366,9 +366,14 @@ def test_a_refused_upload_and_a_deleted_asset(
         page.goto(f"{site}/library")
         page.on("dialog", lambda dialog: dialog.accept())
         page.get_by_label(f"More about {picture.name}").click()
-        page.get_by_role("button", name="Delete for good").click()
+        page.get_by_role("button", name="Move to the trash").click()
         expect(page.locator(".card")).to_have_count(0)
         expect(page.get_by_text("Nothing here yet.")).to_be_visible()
+        page.get_by_role("link", name="Trash").click()
+        page.get_by_label(f"Restore {picture.name}").click()
+        expect(page.get_by_text("The trash is empty.")).to_be_visible()
+        page.get_by_role("link", name="To the library").click()
+        expect(page.locator(".card")).to_have_count(1)
 
 
 def test_without_scripts_a_job_can_be_made(site: str, session: str, tmp_path: Path) -> None:
