@@ -33,7 +33,7 @@ class NamesField(SimpleArrayField):
 
 HONEST = {
     "watermark": "Noted with the plan; clips are made without a mark as yet.",
-    "output_formats": "Noted with the plan, between commas; every clip is an mp4 file as yet. Empty is all.",
+    "output_formats": "Between commas, such as mp4, webm; docs/outputs.md names them all. Empty is all.",
 }
 """Help for the columns that nothing goes by yet."""
 
