@@ -33,8 +33,8 @@ class NamesField(SimpleArrayField):
 
 HELP = {
     "watermark": "Clips carry the operator's visible mark: Generation → Visible marks says how it looks.",
-    "output_formats": "Formats that clips may be made and downloaded in, between commas, such as mp4, webm, gif. "
-    "Empty is all.",
+    "output_formats": "Formats that clips may be made and downloaded in, between commas, such as mp4, webm, gif; "
+    "docs/outputs.md names them all. Empty is all.",
 }
 """What operators are told beside the columns' own words."""
 

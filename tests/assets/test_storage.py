@@ -16,7 +16,6 @@ from rest_framework.test import APIClient
 from assets import trash
 from assets.models import Asset
 from mutoscope.deploy_check import PRODUCTION
-from tests.assets.conftest import BUCKET
 from tests.conftest import BASE_DIR, is_problem, picture_file
 
 

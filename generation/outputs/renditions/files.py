@@ -47,9 +47,9 @@ def form_of(rendition: Rendition) -> Form:
     return Form(rendition.format, rendition.quality, rendition.fps, rendition.width, rendition.loop)
 
 
-def fetch(stored: FieldFile, scratch: Path) -> Path:
-    """The stored clip as a local file. Raises `EngineError` (ours) where it is not there any more."""
-    path = scratch / f"master{Path(stored.name or '').suffix}"
+def fetch(stored: FieldFile, scratch: Path, name: str = "master") -> Path:
+    """The stored file as a local one. Raises `EngineError` (ours) where it is not there any more."""
+    path = scratch / f"{name}{Path(stored.name or '').suffix}"
     try:
         with default_storage.open(stored.name or "", "rb") as source, path.open("wb") as file:
             shutil.copyfileobj(source, file, 1024**2)

@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,17 @@ from django.db.models.functions import Now
 from assets.models import Asset, Rendition
 from generation.engines.base import EngineError
 from generation.errors import ImpossibleForm
-from generation.outputs.encoding import PROFILES, Form, Target, convert, previews, serves_as_master, shape_of
+from generation.models import Job
+from generation.outputs.encoding import (
+    PROFILES,
+    Form,
+    Previews,
+    Target,
+    convert,
+    previews,
+    serves_as_master,
+    shape_of,
+)
 from generation.outputs.renditions.asking import issue_ticket
 from generation.outputs.renditions.files import FILES, MAX_ATTEMPTS, Made, fetch, form_of, store, stored_names
 from generation.outputs.renditions.originals import Original
@@ -125,16 +136,37 @@ def _make(rendition: Rendition, scratch: Path) -> Made:
         shape = shape_of(Original.of(clip).source, form)
         overlays = overlays_for(clip.workspace_id, shape.width, shape.height, scratch, seconds=shape.seconds)
         convert(master, [Target(target, form, overlays)])
-    # 3. Back into the storage; what shows a clip in the library is made without the mark, too.
+    # 3. What shows a clip in the library is made without the mark, too.
     shown = previews(master, scratch) if rendition.is_reissue and clip.poster else None
-    return store(rendition, target, shown)
+    # 4. Signed, as the clip itself was, and back into the storage.
+    said = _sign(clip, target, shown, PROFILES[form.format].media_type, scratch)
+    made = store(rendition, target, shown)
+    return replace(made, shown={**made.shown, "provenance": said}) if rendition.is_reissue else made
+
+
+def _sign(clip: Asset, made: Path, shown: Previews | None, media_type: str, scratch: Path) -> dict[str, Any]:
+    """Have the file say what the clip's own says of who made it; nothing of a clip that was uploaded."""
+    job = Job.objects.select_related("picture", "last_picture").filter(output=clip).first()
+    if job is None:
+        return {}
+    # Not when this process starts: it has no need of cryptography until then.
+    from generation.outputs.provenance import claim_of, sign
+
+    first, last = (
+        fetch(picture.file, scratch, name) if picture and not picture.discarded_at else None
+        for name, picture in (("first", job.picture), ("last", job.last_picture))
+    )
+    claim = claim_of(job, first, last_picture=last)
+    if shown:
+        sign(shown.poster, "image/jpeg", claim)
+    return sign(made, media_type, claim)
 
 
 def _take_over(clip: Asset, held: QuerySet[Rendition], made: Made, form: Form) -> None:
     """Give the clip the new file in place of the marked one, which is removed; within the publishing."""
     if not held.delete()[0]:
         raise Lost
-    changes: dict[str, Any] = {"file": made.name, "is_marked": False, "provenance": {}, **made.shown}
+    changes: dict[str, Any] = {"file": made.name, "is_marked": False, **made.shown}
     if serves_as_master(form):
         changes["master"] = ""  # the new file serves
     gone = {getattr(clip, field).name for field in changes if field in FILES}

@@ -88,6 +88,6 @@ def fit(pixels: NDArray[np.uint8], face: Face) -> Mesh:
     points, presence = networks.run(NAME, square, (POINTS, PRESENCE))
     there = points.reshape(468, 3).astype(np.float64)
     back = cv2.invertAffineTransform(turn)
-    there[:, :2] = there[:, :2] @ back[:, :2].T + back[:, 2]
+    there[:, :2] = there[:, :2] @ back[:, :2].T + np.asarray(back[:, 2], np.float64)
     there[:, 2] /= scale
     return Mesh(there, float(1 / (1 + np.exp(-np.clip(presence[0], -80, 80)))))
