@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 from django.db import models
 from django.db.models import Q
 
@@ -86,3 +88,8 @@ class Rendition(models.Model):
 
     def __str__(self) -> str:
         return f"{self.format} of {self.asset_id}"
+
+    @property
+    def file_name(self) -> str:
+        """What the file is called when somebody saves it."""
+        return f"{PurePath(self.asset.file_name).stem}{PurePath(self.file.name or '').suffix}"

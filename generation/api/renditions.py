@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from assets.models import Asset, Rendition
+from assets.storage import media
 from generation.outputs.encoding import LOOPS, PROFILES, QUALITIES
 from generation.outputs.renditions import asking
 from generation.outputs.renditions.originals import Wish
@@ -53,17 +54,22 @@ class RenditionSerializer(serializers.ModelSerializer[Rendition]):
 
     asset = serializers.PrimaryKeyRelatedField[Asset](read_only=True)
     url = serializers.SerializerMethodField()
+    download_url = serializers.SerializerMethodField()
     error = serializers.SerializerMethodField()
 
     class Meta:
         model = Rendition
         fields = [
-            "id", "asset", "state", "error", "format", "quality", "fps", "width", "loop", "url", "media_type",
-            "size_bytes", "sha256", "created_at",
+            "id", "asset", "state", "error", "format", "quality", "fps", "width", "loop", "url", "download_url",
+            "media_type", "size_bytes", "sha256", "created_at",
         ]  # fmt: skip
 
     def get_url(self, rendition: Rendition) -> str | None:
         return rendition.file.url if rendition.state == Rendition.State.READY else None
+
+    def get_download_url(self, rendition: Rendition) -> str | None:
+        is_ready = rendition.state == Rendition.State.READY
+        return media().download_url(rendition.file.name, rendition.file_name) if is_ready else None
 
     def get_error(self, rendition: Rendition) -> str | None:
         return rendition.error or None

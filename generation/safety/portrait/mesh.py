@@ -82,12 +82,12 @@ def fit(pixels: NDArray[np.uint8], face: Face) -> Mesh:
     angle = atan2(left_y - right_y, left_x - right_x)
     scale = SIDE / (MARGIN * max(face.width, face.height))
     middle = (face.left + face.width / 2, face.top + face.height / 2)
-    turn = cv2.getRotationMatrix2D(middle, degrees(angle), scale)
+    turn = np.asarray(cv2.getRotationMatrix2D(middle, degrees(angle), scale), np.float64)
     turn[:, 2] += SIDE / 2 - np.array(middle)
     square = cv2.warpAffine(pixels, turn, (SIDE, SIDE), flags=cv2.INTER_LINEAR).astype(np.float32) / 255
     points, presence = networks.run(NAME, square, (POINTS, PRESENCE))
     there = points.reshape(468, 3).astype(np.float64)
     back = cv2.invertAffineTransform(turn)
-    there[:, :2] = there[:, :2] @ back[:, :2].T + np.asarray(back[:, 2], np.float64)
+    there[:, :2] = there[:, :2] @ back[:, :2].T + back[:, 2]
     there[:, 2] /= scale
     return Mesh(there, float(1 / (1 + np.exp(-np.clip(presence[0], -80, 80)))))

@@ -8,7 +8,8 @@ from pathlib import Path
 from django import template
 from django.utils.dateparse import parse_datetime
 
-from assets.models import Asset
+from assets.models import Asset, Rendition
+from assets.storage import media
 from generation.limits import number
 from generation.models import Job, JobEvent
 from mutoscope.dashboard import words
@@ -144,3 +145,9 @@ def title_of(job: Job) -> str:
 def of(mapping: dict[str, str], key: str) -> str:
     """The value under a key that a template holds in a variable; the key itself where there is none."""
     return mapping.get(key, key)
+
+
+@register.filter
+def saving_link(kept: Asset | Rendition) -> str:
+    """Where the file is fetched for saving, under its own name, wherever the storage is."""
+    return media().download_url(kept.file.name, kept.file_name)
