@@ -23,12 +23,15 @@ MIN_SIDE = 32
 PICTURE_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF")
 """By Pillow's names."""
 _TIMEOUT = 60.0
+_WIDEST_STEP = 12
+"""Frames from one that is looked at to the next: in between all must be decoded, and films are long."""
 
 
 def clip_frames(path: Path, *, count: int, key_frames: bool) -> Iterator[NDArray[np.uint8]]:
-    """At most `count` frames spread over the clip, or its first key frames; uint8, height × width.
+    """At most `count` frames spread over the clip (its beginning, if it is long), or its first key frames.
 
-    Raises `MediaError` for a file that is no clip, damaged, or takes longer than a minute.
+    Each is uint8, height × width. What takes longer than a minute ends early. Raises `MediaError` for a file that is
+    no clip, or damaged.
     """
     video = probe(path, timeout=_TIMEOUT).video
     if video is None:
@@ -38,7 +41,8 @@ def clip_frames(path: Path, *, count: int, key_frames: bool) -> Iterator[NDArray
     width, height = _reading_size(video.width, video.height)
     source = untrusted(path, CONTAINERS, **({"skip_frame": "nokey"} if key_frames else {}))["V:0"]
     if not key_frames and video.frames > count:
-        source = source.filter("select", f"not(mod(n,{-(-video.frames // count)}))")
+        step = min(-(-video.frames // count), _WIDEST_STEP)
+        source = source.filter("select", f"not(mod(n,{step}))")
     graph = source.filter("scale", width, height, flags="area").output(
         "pipe:", format="rawvideo", pix_fmt="gray", vframes=count, fps_mode="passthrough"
     )
@@ -75,27 +79,23 @@ def _reading_size(width: int, height: int) -> tuple[int, int]:
 
 
 def _decoded(graph: Any, size: int) -> Iterator[bytes]:
-    """Blocks of `size` bytes from ffmpeg. Raises MediaError when it takes longer than a minute or gives none."""
+    """Blocks of `size` bytes from ffmpeg, for a minute at most. Raises `MediaError` when there is none by then."""
     command = ffmpeg.compile(graph.global_args("-nostdin", "-loglevel", "quiet"), cmd=ffmpeg_executable())
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    overdue = threading.Event()
-
-    def stop() -> None:
-        overdue.set()
-        process.kill()
-
-    deadline = threading.Timer(_TIMEOUT, stop)
+    deadline = threading.Timer(_TIMEOUT, process.kill)
     deadline.start()
+    blocks = 0
     try:
         with _output_of(process) as output:
-            while len(frame := output.read(size)) == size:
-                yield frame
+            while len(block := output.read(size)) == size:
+                blocks += 1
+                yield block
     finally:
         deadline.cancel()
         process.kill()
         process.wait()
-    if overdue.is_set():
-        raise MediaError(Fault.OVERDUE, f"Reading the file took longer than {_TIMEOUT:g} seconds.")
+    if not blocks:
+        raise MediaError(Fault.DAMAGED, f"No frame of the file could be decoded within {_TIMEOUT:g} seconds.")
 
 
 def _output_of(process: subprocess.Popen[bytes]) -> IO[bytes]:
