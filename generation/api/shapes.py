@@ -76,7 +76,7 @@ class AdapterSerializer(serializers.Serializer[Any]):
     strength = serializers.FloatField(required=False, allow_null=True, help_text="Default: the adapter's own.")
 
 
-class ProblemSerializer(serializers.Serializer[Problem]):
+class QualityProblemSerializer(serializers.Serializer[Problem]):
     code = serializers.CharField()
     sentence = serializers.CharField(help_text='Goes on from "the clip".')
 
@@ -92,9 +92,9 @@ class QualitySerializer(serializers.Serializer[ClipCheck]):
         help_text="Name → value, as docs/quality.md defines them; null where one does not apply.",
     )
 
-    @extend_schema_field(ProblemSerializer(many=True))
+    @extend_schema_field(QualityProblemSerializer(many=True))
     def get_problems(self, check: ClipCheck) -> Any:
-        return [dict(ProblemSerializer(problem).data) for problem in verdict_on(check.problems).problems]
+        return [dict(QualityProblemSerializer(problem).data) for problem in verdict_on(check.problems).problems]
 
 
 def told_quality(clip: Asset | None) -> dict[str, Any] | None:

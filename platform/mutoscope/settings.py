@@ -251,7 +251,11 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "ENUM_NAME_OVERRIDES": {"JobStateEnum": "generation.models.Job.State"},
+    "ENUM_NAME_OVERRIDES": {
+        "JobStateEnum": "generation.models.Job.State",
+        "AssetKindEnum": "assets.models.Asset.Kind",
+        "AssetOriginEnum": "assets.models.Asset.Origin",
+    },
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums"],
 }
 

@@ -85,11 +85,11 @@ def test_a_doubtful_clip_has_a_note_and_a_good_one_none(
     assert ("Look twice" in html) == noted
 
 
-def test_another_seed_than_was_asked_for_is_told(alices: Client, access: Access) -> None:
+def test_another_seed_than_the_first_is_told(alices: Client, access: Access) -> None:
     job = finishing(access)
     attempts.settle_error(job, EngineError("clip_broken", "the clip is black", "ours"))
     html = alices.get(_page(job)).content.decode()
-    assert "instead of the one asked for, whose clip was broken" in html
+    assert "in place of the first one, whose clip was broken" in html
     assert "it is made once more, from the seed" in html
 
 
