@@ -32,6 +32,7 @@ def main() -> None:
         "bench.provenance",
         "bench.eta",
         "bench.outputs",
+        "bench.quality",
     ):
         print(f"\n# {name}\n", flush=True)
         subprocess.run([sys.executable, "-m", name], check=True)

@@ -18,7 +18,7 @@ from unfold.decorators import display
 
 from assets.admin import small_picture
 from generation.models import ClipCheck
-from generation.outputs.quality import PROBLEMS, sentence_of
+from generation.outputs.quality import FIGURE_NAMES, PROBLEMS, sentence_of
 from mutoscope.read_only import ReadOnly
 
 LABELS = {"good": "success", "doubtful": "warning", "broken": "danger"}
@@ -58,14 +58,23 @@ class Found:
 class ClipCheckAdmin(ReadOnly, Found, ModelAdmin):
     """Every check, the newest first."""
 
-    list_display = ["thumbnail", "verdict_label", "found", "model", "job_link", "attempt", "seed", "checked_at"]
+    list_display = [
+        "thumbnail",
+        "verdict_label",
+        "found",
+        "made_with",
+        "job_link",
+        "attempt",
+        "seed",
+        "checked_at",
+    ]
     list_display_links = ["thumbnail", "verdict_label"]
     list_filter = ["verdict", ProblemFilter, "job__model", "checked_at"]
     list_select_related = ["job", "asset"]
     search_fields = ["job__id", "job__prompt", "job__workspace__name"]
     show_full_result_count = False
     fields = [
-        "thumbnail", "verdict_label", "found", "model", "job_link", "attempt", "seed", "checked_at", "figures"
+        "thumbnail", "verdict_label", "found", "made_with", "job_link", "attempt", "seed", "checked_at", "figures"
     ]  # fmt: skip
     readonly_fields = fields
 
@@ -74,12 +83,12 @@ class ClipCheckAdmin(ReadOnly, Found, ModelAdmin):
         return small_picture(check.asset) if check.asset else "not kept"
 
     @admin.display(description="model", ordering="job__model")
-    def model(self, check: ClipCheck) -> str:
+    def made_with(self, check: ClipCheck) -> str:
         return check.job.model
 
     @admin.display(description="job")
     def job_link(self, check: ClipCheck) -> SafeString:
-        return format_html('<a href="{}">{}</a>', _job_page(check), check.job_id)
+        return format_html('<a class="text-primary-600" href="{}">{}</a>', _job_page(check), check.job_id)
 
 
 class ClipCheckInline(ReadOnly, Found, TabularInline):
@@ -93,8 +102,9 @@ class ClipCheckInline(ReadOnly, Found, TabularInline):
 
 
 def figures_of(measured: Mapping[str, Any]) -> SafeString:
-    """The figures as a table."""
-    rows = [[name.replace("_", " "), "–" if value is None else f"{value:g}"] for name, value in measured.items()]
+    """The figures as a table, in the order in which they are defined."""
+    named = [(name, measured[name]) for name in FIGURE_NAMES if name in measured]  # PostgreSQL keeps no order
+    rows = [[name.replace("_", " "), "–" if value is None else f"{value:g}"] for name, value in named]
     return render_to_string("admin/figures.html", {"table": {"headers": ["figure", "value"], "rows": rows}})
 
 

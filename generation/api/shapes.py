@@ -77,7 +77,7 @@ class AdapterSerializer(serializers.Serializer[Any]):
     strength = serializers.FloatField(required=False, allow_null=True, help_text="Default: the adapter's own.")
 
 
-class ProblemSerializer(serializers.Serializer[Problem]):
+class QualityProblemSerializer(serializers.Serializer[Problem]):
     code = serializers.CharField()
     sentence = serializers.CharField(help_text='Goes on from "the clip".')
 
@@ -93,9 +93,9 @@ class QualitySerializer(serializers.Serializer[ClipCheck]):
         help_text="Name → value, as docs/quality.md defines them; null where one does not apply.",
     )
 
-    @extend_schema_field(ProblemSerializer(many=True))
+    @extend_schema_field(QualityProblemSerializer(many=True))
     def get_problems(self, check: ClipCheck) -> Any:
-        return [dict(ProblemSerializer(problem).data) for problem in verdict_on(check.problems).problems]
+        return [dict(QualityProblemSerializer(problem).data) for problem in verdict_on(check.problems).problems]
 
 
 def told_check(clip: Asset | None) -> dict[str, Any] | None:

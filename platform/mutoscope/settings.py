@@ -273,6 +273,8 @@ SPECTACULAR_SETTINGS = {
         "JobStateEnum": "generation.models.Job.State",
         "RenditionStateEnum": "assets.models.Rendition.State",
         "UploadStateEnum": "assets.models.Upload.State",
+        "AssetKindEnum": "assets.models.Asset.Kind",
+        "AssetOriginEnum": "assets.models.Asset.Origin",
     },
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums"],
 }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from typing import Any
 
 
@@ -74,14 +75,27 @@ class Measured:
     at full size; 0 or more, in squared levels. Only clips of the same picture and size compare."""
 
     def as_json(self) -> dict[str, Any]:
-        """Plain numbers, rounded to what they are worth; of the looks one name each, as `picture_black`."""
-        flat: dict[str, Any] = {}
-        for name, value in asdict(self).items():
-            if name == "look":
-                flat |= value
-            elif name == "picture":
-                looks = value or dict.fromkeys(field.name for field in fields(Look))
-                flat |= {f"picture_{part}": figure for part, figure in looks.items()}
-            else:
-                flat[name] = value
-        return {name: round(value, 4) if isinstance(value, float) else value for name, value in flat.items()}
+        """Plain numbers by `FIGURE_NAMES`, rounded to what they are worth."""
+        looks = {**_part("", self.look), **_part(PICTURE, self.picture)}
+        found = {name: looks[name] if name in looks else getattr(self, name) for name in FIGURE_NAMES}
+        return {name: round(value, 4) if isinstance(value, float) else value for name, value in found.items()}
+
+
+PICTURE = "picture_"
+"""Before the names of what the input picture looks like."""
+
+
+def _part(prefix: str, look: Look | None) -> dict[str, float | None]:
+    return {prefix + field.name: getattr(look, field.name, None) for field in fields(Look)}
+
+
+def _names() -> Iterator[str]:
+    for field in fields(Measured):
+        if field.name in ("look", "picture"):
+            yield from _part("" if field.name == "look" else PICTURE, None)
+        else:
+            yield field.name
+
+
+FIGURE_NAMES = tuple(_names())
+"""Of every figure, in the order in which they are defined above; the looks' are one each."""

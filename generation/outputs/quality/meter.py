@@ -44,7 +44,7 @@ _SHARP_SIDE = 512
 class Meter:
     """The figures of one clip of `width` × `height` pixels and `fps` frames a second.
 
-    It keeps three thumbnails, the subject of the first frame and a few numbers a frame: about 100 bytes.
+    It keeps three thumbnails, the subject of the first frame and a few numbers a frame: some hundred bytes.
     """
 
     def __init__(self, width: int, height: int, fps: float) -> None:

@@ -72,6 +72,7 @@ def test_a_check_is_shown_with_its_figures(operator: Client, jobs: dict[str, Job
     html = operator.get(LIST).content.decode()
     assert "the clip flickers, and changes all of a sudden, as if it were cut" in html
     assert "not kept" in html
+    assert ">still<" in html.replace(" ", "").replace("\n", "")
     doubtful = ClipCheck.objects.get(verdict="doubtful")
     html = operator.get(reverse("admin:generation_clipcheck_change", args=[doubtful.pk])).content.decode()
     assert "7.5" in html
