@@ -30,6 +30,7 @@ def main() -> None:
         "bench.ledger",
         "bench.provenance",
         "bench.eta",
+        "bench.portrait",
     ):
         print(f"\n# {name}\n", flush=True)
         subprocess.run([sys.executable, "-m", name], check=True)
