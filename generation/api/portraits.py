@@ -32,7 +32,7 @@ class FaceFiguresSerializer(serializers.Serializer[FaceFigures]):
     share = serializers.FloatField(help_text="Of the picture, 0 to 1.")
     inside = serializers.FloatField(help_text="Share of the face that is inside the picture.")
     yaw = serializers.FloatField(help_text="Towards the picture's right; below 0, left.")
-    pitch = serializers.FloatField(help_text="Downwards; straight into the camera is about 8.")
+    pitch = serializers.FloatField(help_text="Downwards; straight into the camera is about 10.")
     roll = serializers.FloatField(help_text="Clockwise.")
     contrast = serializers.FloatField(help_text="Light of the brighter half over the darker one's.")
     light = serializers.FloatField(help_text="Mean luminance, 0 to 1, linear.")

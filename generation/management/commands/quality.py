@@ -51,7 +51,7 @@ class Command(BaseCommand):
         self, *, file: Path, picture: Path | None, last_picture: Path | None, prompt: str, **options: Any
     ) -> None:
         # numpy and OpenCV are there for this alone.
-        from generation.outputs.quality.files import measure  # noqa: PLC0415
+        from generation.outputs.quality.files import measure
 
         measured = measure(
             _file(file), first=picture and _file(picture), last=last_picture and _file(last_picture)
@@ -67,7 +67,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{judgement.verdict}{': ' if judgement.codes else ''}{judgement.sentence}")
 
     def _compare(self, a: Path, b: Path, pictures: Path | None, *, as_json: bool) -> None:
-        from generation.outputs.quality import comparison  # noqa: PLC0415
+        from generation.outputs.quality import comparison
 
         pairs = comparison.pairs_of(a, b)
         if not pairs:

@@ -16,7 +16,7 @@ LEAST_FACE, ADVISED_FACE = 64, 128
 """How high the face is, in pixels."""
 MOST_YAW, ADVISED_YAW = 30, 20
 """Degrees to either side."""
-LEVEL_PITCH, ADVISED_PITCH = 8, 20
+LEVEL_PITCH, ADVISED_PITCH = 10, 20
 """Degrees: what faces measure that look straight into the camera, and how far from it they had better be."""
 ADVISED_ROLL = 25
 """Degrees to either side."""

@@ -159,7 +159,7 @@ def test_transparency_and_grey_are_read(tmp_path: Path) -> None:
 def figures(**changes: float) -> Figures:
     plain = dict.fromkeys(FaceFigures.__slots__, 0.0) | {"inside": 1.0, "contrast": 1.0, "light": 0.3}
     box = (0, 0, 300, 400)
-    face = FaceFigures(**{**plain, "sharpness": 1.0, "pitch": 8.0, **changes, "box": box, "head": box})
+    face = FaceFigures(**{**plain, "sharpness": 1.0, "pitch": 10.0, **changes, "box": box, "head": box})
     return Figures(1024, 1024, 1, face)
 
 
