@@ -31,12 +31,9 @@ def main() -> None:
         "bench.ledger",
         "bench.provenance",
         "bench.eta",
-<<<<<<< HEAD
         "bench.outputs",
         "bench.quality",
-=======
         "bench.portrait",
->>>>>>> portrait
     ):
         print(f"\n# {name}\n", flush=True)
         subprocess.run([sys.executable, "-m", name], check=True)

@@ -12,13 +12,10 @@ SIDES = (512, 1024, 4096)
 
 def main() -> None:
     import django
-<<<<<<< HEAD
 
     from bench import setting  # noqa: F401  settings come before anything that reads them
 
     django.setup()
-=======
->>>>>>> portrait
     import psutil
     from PIL import Image
 

@@ -84,11 +84,7 @@ def fit(pixels: NDArray[np.uint8], face: Face) -> Mesh:
     angle = atan2(left_y - right_y, left_x - right_x)
     scale = SIDE / (MARGIN * max(face.width, face.height))
     middle = (face.left + face.width / 2, face.top + face.height / 2)
-<<<<<<< HEAD
-    turn = np.asarray(cv2.getRotationMatrix2D(middle, degrees(angle), scale), np.float64)
-=======
     turn = cv2.getRotationMatrix2D(middle, degrees(angle), scale).astype(np.float64)
->>>>>>> portrait
     turn[:, 2] += SIDE / 2 - np.array(middle)
     square = cv2.warpAffine(pixels, turn, (SIDE, SIDE), flags=cv2.INTER_LINEAR).astype(np.float32) / 255
     points, presence = networks.run(NAME, square, (POINTS, PRESENCE))
