@@ -19,8 +19,6 @@ def main() -> None:
     import psutil
     from PIL import Image
 
-    from bench import setting  # noqa: F401  names the settings
-
     django.setup()
 
     from tests.generation.safety.test_portrait import head
