@@ -169,9 +169,11 @@ class Audit:
             SELECT name, row FROM audit_named AS named
             WHERE NOT EXISTS (SELECT FROM audit_stored AS stored WHERE stored.name = named.name) ORDER BY name
             """
-        for name, row in _rows(found, {}):
-            if not default_storage.exists(name) and _is_still_named(name):
-                yield Missing(name, row)
+        rows = _rows(found, {})
+        while page := list(islice(rows, objects.PAGE)):
+            gone = [(name, row) for name, row in page if not default_storage.exists(name)]
+            still = _still_named([name for name, _ in gone])
+            yield from (Missing(name, row) for name, row in gone if name in still)
 
     def remove_orphans(self) -> tuple[int, int]:
         """Remove the orphans, but for those that a row knows by now. Returns how many, and their bytes.
@@ -221,9 +223,11 @@ def _name_query(model: type[models.Model], column: str, condition: str) -> str:
     return f"SELECT {column}, '{model._meta.label} ' || {key} FROM {table} WHERE {column} <> ''{condition}"
 
 
-def _is_still_named(name: str) -> bool:
+def _still_named(names: list[str]) -> set[str]:
+    """Those that a row names now. Names have no index, so many are asked for at once."""
     every = " UNION ALL ".join(_names())
-    return any(_rows(f"SELECT 1 FROM ({every}) AS named (name, row) WHERE name = %(name)s", {"name": name}))
+    found = f"SELECT name FROM ({every}) AS named (name, row) WHERE name = ANY(%(names)s)"
+    return {name for (name,) in _rows(found, {"names": names})} if names else set()
 
 
 def _run(statement: str, values: dict[str, Any] | None = None) -> None:
