@@ -49,6 +49,13 @@ document.addEventListener("focusout", (event) => {
   const menu = event.target.closest?.("details.menu[open]");
   if (menu && event.relatedTarget && !menu.contains(event.relatedTarget)) menu.open = false;
 });
+// What was chosen from a menu may have brought something that lies beneath it.
+document.addEventListener("htmx:afterRequest", (event) => {
+  const menu = event.detail.elt.closest("details.menu[open]");
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
 
 document.addEventListener("submit", (event) => {
   const question = event.target.dataset.confirm;
