@@ -12,10 +12,6 @@ SIDES = (512, 1024, 4096)
 
 def main() -> None:
     import django
-
-    from bench import setting  # noqa: F401  settings come before anything that reads them
-
-    django.setup()
     import psutil
     from PIL import Image
 

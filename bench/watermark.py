@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 
 from bench.watermark_clips import Clip, Frame, clips
-from generation.outputs.encode import encode_mp4
+from generation.outputs.encoding import MASTER, Source, Target, encode
 from generation.outputs.watermark.embedding import Embedder
 from generation.outputs.watermark.reading import Reading, read_clip, read_picture
 from mutoscope.media import ffmpeg_executable
@@ -106,7 +106,7 @@ def measure(clip: Clip, mark: int, folder: Path) -> dict[str, Any]:
 
 def _encode(clip: Clip, frames: Iterator[Frame], path: Path) -> None:
     views = (memoryview(np.ascontiguousarray(frame)).cast("B") for frame in frames)
-    encode_mp4(views, path, width=clip.width, height=clip.height, fps=clip.fps)
+    encode(views, Source(clip.width, clip.height, clip.fps, clip.frames), [Target(path, MASTER)])
 
 
 def _lossless(clip: Clip, path: Path) -> None:

@@ -75,7 +75,7 @@ def portraits_can_be_checked(**kwargs: Any) -> list[CheckMessage]:
     except catalog.CatalogError:
         pass  # told above
     except FileNotFoundError as error:
-        return [Error(f"{needing[0]} needs portraits, which cannot be checked: {error}", id="generation.E005")]
+        return [Error(f"{needing[0]} needs portraits, which cannot be checked: {error}", id="generation.E006")]
     return []
 
 

@@ -12,8 +12,9 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from rest_framework.test import APIClient
 
+from assets import trash
 from assets.models import Asset
-from assets.services import delete, upload
+from assets.services import upload
 from billing.errors import NotInPlan
 from billing.models import Plan
 from generation import services
@@ -99,7 +100,7 @@ def test_sound_where_there_can_be_none_is_refused(
 def test_sound_must_be_a_sound_of_the_workspace(access: Access, picture: Asset, sound: Asset) -> None:
     with pytest.raises(InvalidJob, match=r"sound must be an audio asset, but .* is image"):
         services.submit(access, zoetrope(sound=picture.pk))
-    delete(access, sound.pk)
+    trash.delete(access, sound.pk)
     for gone in (sound.pk, uuid4()):
         with pytest.raises(InvalidJob, match="no asset has the id") as caught:
             services.submit(access, zoetrope(sound=gone))

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 from django.core.files.storage import default_storage
+from django.db.models.functions import Now
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
+from assets import trash
 from assets.models import Asset, Rendition
-from assets.services import delete
 from billing.errors import LimitReached, NotInPlan
 from billing.models import Plan
 from generation.engines.base import EngineError
@@ -158,7 +160,7 @@ def test_only_clips_that_are_there_and_not_too_long(access: Access, clip: Asset,
     Asset.objects.filter(pk=clip.pk).update(seconds=600)
     with pytest.raises(NotAClip, match="180 s at most can be had in other forms, but this one has 600 s"):
         ask(access, clip.pk, Wish("gif"))
-    delete(access, clip.pk)
+    trash.delete(access, clip.pk)
     with pytest.raises(NotFound):
         ask(access, clip.pk, Wish("gif"))
 
@@ -283,9 +285,7 @@ def test_what_nobody_asks_for_is_removed_and_made_again(access: Access, clip: As
     assert ask(access, clip.pk, Wish("gif")).state == State.QUEUED
 
 
-def test_it_goes_with_its_clip(
-    access: Access, clip: Asset, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
-) -> None:
+def test_it_goes_with_its_clip(access: Access, clip: Asset) -> None:
     ask(access, clip.pk, Wish("gif"))
     ask(access, clip.pk, Wish("webm"))
     made = make_next()
@@ -293,11 +293,15 @@ def test_it_goes_with_its_clip(
     assert made is not None
     assert held is not None
     late = files.store(held, Path(default_storage.path(clip.file.name or "")))
-    with django_capture_on_commit_callbacks(execute=True):
-        delete(access, clip.pk)
-    assert not default_storage.exists(made.file.name or "")
+    trash.delete(access, clip.pk, now=True)
     with pytest.raises(making.Lost):
         making.publish(held, late)
+    assert trash.discard_due(until=inf) == 0  # not while one is being made
+    Rendition.objects.filter(pk=held.pk).update(lease_expires_at=Now())
+    assert trash.discard_due(until=inf) == 1
+    assert not default_storage.exists(made.file.name or "")
+    assert not default_storage.exists(late.name)
+    assert not Rendition.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from generation.outputs.encode import encode_mp4
+from generation.outputs.encoding import MASTER, Source, Target, encode
 from generation.outputs.watermark.embedding import Embedder
 from mutoscope.media import ffmpeg_executable
 from tests.conftest import PHOTOGRAPH
@@ -40,7 +40,8 @@ def marked(
 
 def clip(path: Path, pictures: Iterable[NDArray[np.uint8]], width: int = WIDTH, height: int = HEIGHT) -> Path:
     """Encoded as clips are that are delivered."""
-    encode_mp4((memoryview(picture).cast("B") for picture in pictures), path, width=width, height=height, fps=8)
+    drawn = [memoryview(picture).cast("B") for picture in pictures]
+    encode(drawn, Source(width, height, 8, len(drawn)), [Target(path, MASTER)])
     return path
 
 
