@@ -2,8 +2,8 @@
 
 A photograph under a moving camera, with grain, goes through `encode` as raw frames, once a form; each form has a
 process of its own, so that the peak of its memory is its own, and that of ffmpeg beside it. Printed are the
-seconds, how they compare with the clip's length, both peaks, the frames kept on disk meanwhile, and the file's
-size. At last a clip twice as long, for what memory depends on.
+seconds, those of all processors together in ffmpeg (which other work on the machine changes less), both peaks, the
+frames kept on disk meanwhile, and the file's bit rate. At last a clip twice as long, for what memory depends on.
 """
 
 from __future__ import annotations
@@ -45,14 +45,15 @@ from generation.outputs.encoding import (  # noqa: E402
 PHOTOGRAPH = Path(__file__).parents[1] / "platform/mutoscope/demo/coffee.png"
 FPS = 24
 MIB = 2**20
-COLUMNS = "| form | s | × real time | our MiB | ffmpeg's MiB | on disk, MiB | file, MiB |"
+COLUMNS = "| form | s | CPU s | CPU s a second of clip | our MiB | ffmpeg's MiB | on disk, MiB | Mbit/s |"
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Seconds, and bytes at the peak."""
+    """Seconds by the clock and of all processors, and bytes at the peak; `size` is the file's."""
 
     seconds: float
+    work: float
     own: int
     of_ffmpeg: int
     size: int
@@ -95,10 +96,9 @@ def measure_previews(source: Source, forms: list[Form], answer: Connection) -> N
 
 
 def _taken(seconds: float, file: Path) -> Taken:
-    own, children = (
-        resource.getrusage(who).ru_maxrss * 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    return Taken(seconds, own, children, file.stat().st_size)
+    own, ffmpeg = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    work = ffmpeg.ru_utime + ffmpeg.ru_stime
+    return Taken(seconds, work, own.ru_maxrss * 1024, ffmpeg.ru_maxrss * 1024, file.stat().st_size)
 
 
 def in_its_own_process(source: Source, forms: list[Form], target: object = measure) -> Taken:
@@ -119,11 +119,12 @@ def row(name: str, source: Source, taken: Taken, *, kept: bool = False) -> str:
     spool = source.width * source.height * 3 * source.frames / MIB if kept else 0
     figures = [
         f"{taken.seconds:.1f}",
-        f"{taken.seconds / source.seconds:.2f}",
+        f"{taken.work:.1f}",
+        f"{taken.work / source.seconds:.1f}",
         f"{taken.own / MIB:.0f}",
         f"{taken.of_ffmpeg / MIB:.0f}",
         f"{spool:.0f}" if spool else "–",
-        f"{taken.size / MIB:.1f}",
+        f"{taken.size * 8 / 1e6 / source.seconds:.1f}",
     ]
     return f"| {name} | {' | '.join(figures)} |"
 

@@ -22,6 +22,7 @@ from generation.services import JobRequest
 from mutoscope.accounts.selectors import Access
 from mutoscope.media import frame_as_png, is_faststart, probe
 from tests.conftest import RunManage, picture_file, wait_for, wait_for_state
+from tests.generation.outputs.test_orders import sound_file
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
 
@@ -92,6 +93,19 @@ def test_a_clip_keeps_its_sound(access: Access, picture: Asset, manage: RunManag
     assert is_faststart(loud.output.file.path)
     assert probe(silent.output.file.path).audio is None
     assert again.output.sha256 == loud.output.sha256
+
+
+def test_a_sound_that_a_job_brings_goes_over_the_models_own(
+    access: Access, picture: Asset, manage: RunManage
+) -> None:
+    brought = upload(access, sound_file())
+    job = submit(access, picture, "sound", seed=5, sound=brought.pk)
+    with manage("worker", "--model", "still"):
+        wait_for_state(job, "succeeded")
+    assert job.output is not None
+    audio = probe(job.output.file.path, strict=True).audio
+    assert audio is not None
+    assert (audio.codec, audio.sample_rate, audio.channels) == ("aac", 8000, 1)
 
 
 def test_cancelling_frees_the_engine_within_a_step(access: Access, picture: Asset, manage: RunManage) -> None:

@@ -436,3 +436,42 @@ def test_usage_in_every_light(
         with page.expect_download() as download:
             page.get_by_role("link", name="Every job as CSV").click()
         assert download.value.path().read_text().startswith("id,created_at,ended_at,model")
+
+
+def test_a_clip_is_looked_through_without_playing_it(
+    site: str, session: str, manage: RunManage, access: Access, job: Job
+) -> None:
+    """By pointer and by keys, on its card and under its player; the GIF beside it plays in place of a video."""
+    gif = submit(access, JobRequest(model="still", mode="t2v", seconds=2, steps=1, format="gif"))
+    with manage("worker", "--model", "still"), _watched(reduced_motion="reduce") as page:
+        _sign_in(page, site, session)
+        for made in (job, gif):
+            page.goto(f"{site}/jobs/{made.pk}")
+            expect(page.locator("#panel")).to_have_attribute("data-state", "succeeded", timeout=BY_THE_END)
+        expect(page.locator("picture img.clip")).to_be_visible()
+        expect(page.locator("video")).to_have_count(0)
+
+        page.goto(f"{site}/library")
+        card = page.locator(".card-media").first
+        scrub = card.locator(".scrub")
+        expect(scrub).to_be_hidden()
+        card.hover(position={"x": 5, "y": 20})
+        expect(scrub).to_be_visible()
+        at_the_left = scrub.evaluate("element => element.style.backgroundPosition")
+        card.hover(position={"x": 150, "y": 20})
+        assert scrub.evaluate("element => element.style.backgroundPosition") != at_the_left
+        page.mouse.move(0, 0)
+        expect(scrub).to_be_hidden()
+        _tab_to(page, ".card-media")
+        expect(scrub).to_be_hidden()  # motion is not wanted
+        page.keyboard.press("ArrowRight")
+        expect(scrub).to_be_visible()
+
+        page.goto(f"{site}/jobs/{job.pk}")
+        moment = page.get_by_role("slider", name="Moment in the clip")
+        moment.focus()
+        for _ in range(3):
+            page.keyboard.press("ArrowRight")
+        page.wait_for_function(
+            "fps => Math.abs(document.querySelector('video.clip').currentTime - 3 / fps) < 0.02", arg=job.fps
+        )
