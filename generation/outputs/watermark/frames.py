@@ -30,8 +30,8 @@ _WIDEST_STEP = 12
 def clip_frames(path: Path, *, count: int, key_frames: bool) -> Iterator[NDArray[np.uint8]]:
     """At most `count` frames spread over the clip (its beginning, if it is long), or its first key frames.
 
-    Each is uint8, height × width. What takes longer than a minute ends early. Raises `MediaError` for a file that is
-    no clip, or damaged.
+    Each is uint8, height × width. What takes longer than a minute ends early. Raises `MediaError` for a file that
+    is no clip, or damaged.
     """
     video = probe(path, timeout=_TIMEOUT).video
     if video is None:
