@@ -61,15 +61,14 @@ def make_clip(hold: Hold, stream: FrameStream, scratch: Path) -> None:
     targets = [Target(clip, form, overlays)]
     if overlays or not serves_as_master(form):
         targets.append(Target(master, MASTER))
-    checker = Checker(job)
-    encode(finished_frames(stream, job, checker), source, targets)
+    checker, digest = Checker(job), hashlib.sha256()
+    encode(finished_frames(stream, job, checker, digest), source, targets)
 
     # 2. Only a job whose engine ended well, and that is still ours, gets any further.
     done = stream.wait_until_complete()
+    recipe = {**done.recipe, "frames_sha256": digest.hexdigest()}
     hold.insist(
-        lambda: attempts.start_finishing(
-            job, done.recipe, steps=done.steps, seconds_ago=time.monotonic() - done.at
-        )
+        lambda: attempts.start_finishing(job, recipe, steps=done.steps, seconds_ago=time.monotonic() - done.at)
     )
 
     # 3. Lay the sound under them, and check that they are what was asked for, by decoding them, and worth having.
@@ -86,7 +85,7 @@ def make_clip(hold: Hold, stream: FrameStream, scratch: Path) -> None:
     shown = previews(seen_in, scratch, to_lay)
 
     # 5. Sign what is handed out: it says for itself who made it, and with what.
-    claim = claim_of(job, first, recipe=done.recipe, last_picture=last)
+    claim = claim_of(job, first, recipe=recipe, last_picture=last)
     asset = _asset(job, provenance=sign(clip, profile_of(form).media_type, claim), is_marked=bool(overlays))
     sign(shown.poster, "image/jpeg", claim)
     asset.size_bytes, asset.sha256 = clip.stat().st_size, _digest(clip)

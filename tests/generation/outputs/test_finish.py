@@ -88,7 +88,8 @@ def test_a_clip_is_published_with_its_poster_and_its_facts(finish: Callable[...,
     assert clip is not None
     assert (clip.kind, clip.width, clip.height, clip.seconds, clip.fps) == ("video", 64, 64, 1.0, 8)
     assert clip.size_bytes == clip.file.size
-    assert clip.color == "#202020"  # the middle one of 8 frames is 32 of 255 bright
+    # The middle one of 8 frames is 32 of 255 bright, its mark and what encoding loses aside.
+    assert all(abs(int(clip.color[at : at + 2], 16) - 32) <= 3 for at in (1, 3, 5))
     assert sorted(path.name for path in stored()) == FILES
     assert Image.open(clip.poster.path).size == (64, 64)
     assert Image.open(clip.strip.path).size == (64 * clip.strip_tiles, 64)
