@@ -54,7 +54,7 @@ def _owned(told: list[Story]) -> Iterator[Breach]:
 
 
 def _request(job: Job) -> tuple[object, ...]:
-    """Jobs that agree in this must have the same frames, byte for byte but for marks, however often they broke off."""
+    """Jobs that agree in this must have the same frames, byte for byte, however often they were broken off."""
     picture = job.picture.sha256 if job.picture else ""
     words = job.prompt if job.model != "still" else ""
     return (job.model, job.mode, picture, words, job.size, job.frames, job.fps, job.steps, job.seed, job.preset)
