@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from assets import services as assets
+from assets import trash
 from assets.models import Asset
 from generation import attempts
 from generation.engines.base import EngineError
@@ -68,7 +68,7 @@ def test_a_finished_job_shows_its_clip(alices: Client, access: Access, job: Job)
     assert 'download="mutoscope-' in html
     assert f"{reverse('dashboard:create')}?from={job.pk}" in html
     assert "data-stream" not in html
-    assets.delete(access, clip.pk)
+    trash.delete(access, clip.pk)
     html = alices.get(_page(job)).content.decode()
     assert "<video" not in html
     assert "The clip was deleted." in html
@@ -121,7 +121,7 @@ def test_another_seed_than_was_asked_for_is_told(alices: Client, access: Access)
     job = finishing(access)
     attempts.settle_error(job, EngineError("clip_broken", "the clip is black", "ours"))
     html = alices.get(_page(job)).content.decode()
-    assert "instead of the one asked for, whose clip was broken" in html
+    assert "in place of the first one, whose clip was broken" in html
     assert "it is made once more, from the seed" in html
 
 
@@ -134,7 +134,7 @@ def test_a_failed_job_says_why(alices: Client, job: Job) -> None:
 
 def test_a_picture_that_was_deleted_leaves_the_page_whole(alices: Client, access: Access, job: Job) -> None:
     assert job.picture_id
-    assets.delete(access, job.picture_id)
+    trash.delete(access, job.picture_id)
     assert alices.get(_page(job)).status_code == 200
     assert "/files/" not in alices.get(HISTORY).content.decode()
 
