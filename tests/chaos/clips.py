@@ -27,7 +27,7 @@ def breaches(told: list[Story]) -> Iterator[Breach]:
     twins: defaultdict[tuple[object, ...], dict[str, Story]] = defaultdict(dict)
     for story in told:
         if story.job.output is not None:
-            twins[_request(story.job)].setdefault(story.job.recipe["frames_sha256"], story)
+            twins[_request(story.job)].setdefault(story.job.recipe.get("frames_sha256", ""), story)
     for different in twins.values():
         first, *others = different.values()
         for other in others:

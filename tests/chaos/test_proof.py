@@ -43,9 +43,10 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, dict[str, obj
         request = EngineRequest("t2v", "", 64, 64, 8, 8, seed=3, steps=8)
         recipe = engine.run(request, ring, Checkpointing(folder, 3600), Follower())
         encode((ring.slot(i) for i in range(8)), Source(64, 64, 8, 8), [Target(folder / "clip.mp4", MASTER)])
+        frames = hashlib.sha256(b"".join(bytes(ring.slot(i)) for i in range(8))).hexdigest()
     finally:
         engine.kill()
-    return (folder / "clip.mp4").read_bytes(), dict(recipe)
+    return (folder / "clip.mp4").read_bytes(), {**recipe, "frames_sha256": frames}
 
 
 @pytest.fixture
