@@ -190,7 +190,7 @@ def test_from_one_picture_to_another(
         page.get_by_role("button", name="Make the clip").click()
 
         expect(page.locator("#panel")).to_have_attribute("data-state", "succeeded", timeout=BY_THE_END)
-        expect(page.locator(".facts")).to_contain_text("Draft")
+        expect(page.locator(".facts").first).to_contain_text("Draft")
         page.locator(".job-facts summary").click()
         expect(page.locator(".recipe")).to_contain_text("still")
     assert Job.objects.get().last_picture == last
@@ -225,7 +225,7 @@ def test_by_keyboard_alone(site: str, manage: RunManage, access: Access, picture
         page.keyboard.press("Enter")
 
         expect(page.locator("#panel")).to_have_attribute("data-state", "succeeded", timeout=BY_THE_END)
-        expect(page.locator(".facts")).to_contain_text("2 s")
+        expect(page.locator(".facts").first).to_contain_text("2 s")
         _tab_to(page, ".menu > summary")
         page.keyboard.press("Enter")
         _tab_to(page, ".menu-panel [action='/account/logout/'] button")
