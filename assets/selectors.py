@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet, Sum
 
-from assets.models import Asset
+from assets.models import Asset, Upload
 from mutoscope.accounts.models import Workspace
 from mutoscope.errors import NotFound
 
@@ -28,3 +28,17 @@ def used_bytes(workspace_id: UUID) -> int:
     """How large the files are that the workspace keeps: what is served, without the thumbnails."""
     kept = Asset.objects.filter(workspace=workspace_id, deleted_at=None)
     return kept.aggregate(sum=Sum("size_bytes"))["sum"] or 0
+
+
+def upload_of(workspace: Workspace, upload_id: UUID) -> Upload:
+    """One upload of the workspace, whatever became of it. Raises `NotFound`."""
+    upload = Upload.objects.filter(workspace=workspace, pk=upload_id).select_related("asset").first()
+    if upload is None:
+        raise NotFound(f"no upload has the id {upload_id}")
+    return upload
+
+
+def announced_bytes(workspace_id: UUID) -> int:
+    """How large the files are that are on their way into the workspace's library."""
+    coming = Upload.objects.filter(workspace=workspace_id, state__in=Upload.UNDER_WAY)
+    return coming.aggregate(sum=Sum("size_bytes"))["sum"] or 0

@@ -1,27 +1,28 @@
-"""What may be done with assets: upload one, delete one."""
+"""How assets come into a library. How they leave it: `assets.trash`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
 from django.core.files.base import ContentFile, File
-from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
-from django.utils import timezone
+from django.db.models import FileField
 
 from assets.inspection import Limits, Picture, Rejected, inspect_upload
 from assets.models import Asset
-from assets.selectors import asset_of, used_bytes
-from mutoscope.accounts.models import Workspace
+from assets.selectors import used_bytes
 from mutoscope.accounts.selectors import Access
+from mutoscope.accounts.services import hold_workspace
 from mutoscope.errors import Refusal
 
 Admit = Callable[[int, int], None]
 """Told the bytes that the library has and those that are to come. Raises a `Refusal` where they are too many."""
+
+Publish = Callable[[Asset], None]
+"""Told of the asset in the transaction that makes it. What it raises undoes it."""
 
 NAME_LENGTH = 255
 _STATUS = {"too_large": 413, "unsupported_type": 415, "type_mismatch": 415}
@@ -35,10 +36,12 @@ class UploadRefused(Refusal):
         self.status = _STATUS.get(self.code, 400)  # type: ignore[misc]  # by code, not by class
 
 
-def upload(access: Access, file: UploadedFile[Any], *, admit: Admit | None = None) -> Asset:
+def upload(
+    access: Access, file: UploadedFile[Any], *, admit: Admit | None = None, publish: Publish | None = None
+) -> Asset:
     """Inspect an uploaded file and keep it, cleaned, in the workspace's library. Without `admit`, any size goes.
 
-    Raises `UploadRefused`, or what `admit` raises.
+    Raises `UploadRefused`, or what `admit` or `publish` raise; then nothing of it was kept.
     """
     limits = Limits(
         max_picture_bytes=settings.PICTURE_MAX_BYTES,
@@ -71,11 +74,18 @@ def upload(access: Access, file: UploadedFile[Any], *, admit: Admit | None = Non
     with content:
         asset.size_bytes = content.size
         thumbnail = found.thumbnail.data if found.thumbnail else None
-        _keep(asset, content, f"asset{found.clean.extension}", thumbnail, admit)
+        _keep(asset, content, f"asset{found.clean.extension}", thumbnail, admit, publish)
     return asset
 
 
-def _keep(asset: Asset, content: File[Any], name: str, thumbnail: bytes | None, admit: Admit | None) -> None:
+def _keep(
+    asset: Asset,
+    content: File[Any],
+    name: str,
+    thumbnail: bytes | None,
+    admit: Admit | None,
+    publish: Publish | None,
+) -> None:
     """Files first, row last: what fails in between leaves no row, and its files are taken away again."""
     if admit:
         admit(used_bytes(asset.workspace_id), asset.size_bytes)  # before anything is stored in vain
@@ -84,45 +94,19 @@ def _keep(asset: Asset, content: File[Any], name: str, thumbnail: bytes | None, 
         if thumbnail:
             asset.thumbnail.save("thumbnail.webp", ContentFile(thumbnail), save=False)
         with transaction.atomic():
+            hold_workspace(asset.workspace_id)
             if admit:  # once more, and alone: of two uploads at once only one gets the last place
-                Workspace.objects.select_for_update(no_key=True).get(pk=asset.workspace_id)
                 admit(used_bytes(asset.workspace_id), asset.size_bytes)
             asset.save(force_insert=True)
+            if publish:
+                publish(asset)
     except BaseException:
         discard_files(asset)
         raise
 
 
-def delete(access: Access, asset_id: UUID) -> None:
-    """Take an asset out of the library and its files out of storage. Raises `NotFound`.
-
-    The row stays, without files, because the history of jobs refers to it.
-    """
-    remove(asset_of(access.workspace, asset_id))
-
-
-def remove(asset: Asset) -> bool:
-    """Take an asset out of its library and its files out of storage. Returns whether this call did."""
-    with transaction.atomic():
-        gone = Asset.objects.filter(pk=asset.pk, deleted_at=None).update(deleted_at=timezone.now())
-        if gone:
-            transaction.on_commit(lambda: discard_files(asset))
-    return bool(gone)
-
-
 def discard_files(asset: Asset) -> None:
-    """Remove the asset's files from storage, those that are there."""
-    for stored in (asset.file, asset.thumbnail):
-        if stored:
+    """Remove the files of an asset that was not kept from storage, those that are there."""
+    for column in Asset._meta.concrete_fields:
+        if isinstance(column, FileField) and (stored := getattr(asset, column.name)):
             stored.delete(save=False)
-
-
-def discard_folder(path: str) -> None:
-    """Remove a folder of the storage with the files in it, those that are there."""
-    try:
-        _, names = default_storage.listdir(path)
-    except FileNotFoundError:
-        return
-    for name in names:
-        default_storage.delete(f"{path}/{name}")
-    default_storage.delete(path)  # the folder itself, where the storage has such a thing

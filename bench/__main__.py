@@ -26,10 +26,14 @@ def main() -> None:
         "bench.jobs",
         "bench.idle",
         "bench.streams",
+        "bench.uploads",
         "bench.claims",
         "bench.ledger",
         "bench.provenance",
         "bench.eta",
+        "bench.outputs",
+        "bench.quality",
+        "bench.portrait",
     ):
         print(f"\n# {name}\n", flush=True)
         subprocess.run([sys.executable, "-m", name], check=True)

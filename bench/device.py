@@ -50,6 +50,11 @@ def peak_reserved() -> float:
     return torch.cuda.max_memory_reserved() / GIB if has_gpu() else 0.0
 
 
+def is_in_one_piece() -> bool:
+    """Whether all of the memory that PyTorch holds just now is kept so that pieces are put together again."""
+    return has_gpu() and all(segment["is_expandable"] for segment in torch.cuda.memory_snapshot())
+
+
 def free_memory() -> None:
     """Give back what nothing refers to any more."""
     gc.collect()

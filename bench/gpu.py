@@ -11,7 +11,7 @@ measured for some steps of the whole schedule and reckoned for all.
     --models ltx-2b,…   of bench/random_models/engines.py; default: all
     --seconds 540       when to stop, whatever is under way: every row is written, and the table printed last
     --out FILE          rows as JSON lines (default: gpu.jsonl)
-    --variants stock,…  default: all three
+    --variants stock,…  default: all three; a memory plan is one, too: our engine as it is under that
     --steps N           no more steps than these are measured of any clip
     --tiny              tiny models, on any machine: whether the benchmark itself works
 """
@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import tempfile
 import time
@@ -33,13 +32,23 @@ from typing import Any, TextIO
 
 import diffusers
 
-from bench.device import DATASHEET_FLOPS, bf16_peak, free_memory, machine, now, peak, peak_reserved, reset_peak
+from bench.device import (
+    DATASHEET_FLOPS,
+    bf16_peak,
+    free_memory,
+    is_in_one_piece,
+    machine,
+    now,
+    peak,
+    peak_reserved,
+    reset_peak,
+)
 from bench.random_models.engines import SPECS, TINY, Spec
 from bench.stopwatch import Stopwatch
 from bench.subjects import Ours, Stock, Subject
 from bench.table import print_table
 from generation.engines.base import EngineRequest
-from generation.engines.diffusion.memory import keep_in_one_piece
+from generation.engines.diffusion.memory import PLANS, keep_in_one_piece
 
 MEASURED_STEPS = {"ltx-13b": 6, "cogvideox-5b": 5, "hunyuan-i2v": 2, "wan-a14b": 0, "wan-a14b-720p": 0}
 """Of a published clip; of other models all are. None: it is reckoned from the draft, by its forwards. Both of
@@ -49,6 +58,7 @@ FORWARDS = {"wan-a14b": 2, "wan-a14b-720p": 2}
 TOO_LARGE_FOR_STOCK = frozenset({"wan-a14b-720p"})
 """Models whose parts do not fit a GPU of 80 GB together."""
 VARIANTS = ("stock", "default", "fastest")
+FASTEST_PLAN = "fp8"
 
 
 class TimeIsUp(BaseException):
@@ -97,7 +107,7 @@ class Bench:
         row: dict[str, Any] = {"model": self.spec.name, "variant": variant}
         subject = self._subject(variant)
         if subject is None:
-            yield row | {"skipped": "the model has nothing faster than the default"}
+            yield row | {"skipped": f"the model has no memory plan {self._plan(variant)!r}"}
             return
         try:
             began = now()
@@ -118,12 +128,14 @@ class Bench:
             free_memory()
 
     def _subject(self, variant: str) -> Subject | None:
-        cache = self.scratch / "compiled" / self.spec.name
         if variant == "stock":
             return Stock(self.spec, offloads=self.spec.name in TOO_LARGE_FOR_STOCK)
-        if variant == "default":
-            return Ours(self.spec, cache)
-        return Ours(self.spec, cache, "fp8") if "fp8" in self.spec.catalog["memory_plans"] else None
+        plan, cache = self._plan(variant), self.scratch / "compiled" / self.spec.name
+        return Ours(self.spec, cache, plan) if plan in self.spec.catalog["memory_plans"] else None
+
+    def _plan(self, variant: str) -> str:
+        """The memory plan of a variant that is no stock."""
+        return {"default": self.spec.plan, "fastest": FASTEST_PLAN}.get(variant, variant)
 
     def _request(self, clip: Clip) -> EngineRequest:
         """Words of their own for each, so that none are found encoded already."""
@@ -223,10 +235,13 @@ def main() -> None:
     unknown = sorted(set(names) - set(there))
     if unknown:
         parser.error(f"--models must be of {', '.join(there)}, but has {', '.join(unknown)}")
+    ways = (*VARIANTS, *PLANS)
+    unknown = sorted(set(asked.variants.split(",")) - set(ways))
+    if unknown:
+        parser.error(f"--variants must be of {', '.join(ways)}, but has {', '.join(unknown)}")
     diffusers.utils.logging.set_verbosity_error()
-    # As engines have it, and as late as possible: before CUDA wakes up.
-    os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
     about = machine() | {"bf16_peak_flops": bf16_peak(), "datasheet_flops": DATASHEET_FLOPS}
+    about |= {"memory_in_one_piece": is_in_one_piece()}
     with tempfile.TemporaryDirectory() as scratch, asked.out.open("w") as out:
         out.write(json.dumps({"machine": about}) + "\n")
         specs = [there[name] for name in names]

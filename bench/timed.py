@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from bench.device import is_in_one_piece, peak
 from generation.engines.base import Checkpoints, EngineRequest, EngineSetup, FrameSink, OnStep
 from generation.engines.ltx import LTXEngine
 
@@ -72,8 +73,7 @@ class TimedLTXEngine(LTXEngine):
         recipe = super().generate(request, sink, steps, checkpoints)
         self._note(
             "clip", began=began, steps=request.steps, first_step=steps.ended[0], last_step=steps.ended[-1],
-            first_frame=sink.first, ended=time.monotonic(), peak_gib=torch.cuda.max_memory_allocated() / 2**30
-            if torch.cuda.is_available() else 0.0,
+            first_frame=sink.first, ended=time.monotonic(), peak_gib=peak(), memory_in_one_piece=is_in_one_piece(),
         )  # fmt: skip
         return recipe
 

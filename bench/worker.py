@@ -291,6 +291,7 @@ def parts_of(clip: Mapping[str, Any]) -> dict[str, Any]:
         "hand_over": clip["ended"] - clip["first_frame"],
         "engine": seconds_of(clip),
         "peak_gib": clip["peak_gib"],
+        "memory_in_one_piece": clip["memory_in_one_piece"],
     }
 
 

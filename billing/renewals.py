@@ -83,7 +83,7 @@ def _without_renewal(month: datetime) -> QuerySet[Workspace, UUID]:
     reference = Concat(*words, output_field=CharField())
     had = Entry.objects.filter(kind=Entry.Kind.RENEWAL, reference=reference)
     return (
-        Workspace.objects.filter(Q(subscription=None) | Q(subscription__provider=""))
+        Workspace.objects.filter(Q(subscription=None) | Q(subscription__provider=""), deleted_at=None)
         .annotate(plan=Coalesce(F("subscription__plan_id"), Subquery(default)))
         .filter(Exists(plan) | Exists(agreed), ~Exists(had))
         .values_list("pk", flat=True)

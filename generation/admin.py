@@ -13,11 +13,12 @@ from django.template.response import TemplateResponse
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
-from generation import adapter_admin, catalog, control, licences, moderation_admin, workers  # noqa: F401  (two: their pages)
+from generation import adapter_admin, catalog, control, licences, mark_admin, moderation_admin, workers  # noqa: F401  (their pages)
 from generation.cancel_admin import cancel_jobs
 from generation.catalog import territories
 from generation.cost_admin import job_cost
 from generation.models import Attempt, Job, JobEvent, LicenceAcceptance, Pause, Worker
+from generation.quality_admin import ClipCheckInline
 from generation.scheduling.lanes import UnknownLane
 from generation.selectors import LaneFacts, lane_facts
 from mutoscope.ages import ago
@@ -74,7 +75,7 @@ class JobAdmin(ReadOnly, ModelAdmin):
     show_full_result_count = False
     date_hierarchy = "created_at"
     readonly_fields = ["cost"]
-    inlines = [AttemptInline, JobEventInline]
+    inlines = [AttemptInline, ClipCheckInline, JobEventInline]
     actions = ["send_to_the_front", "back_in_line", cancel_jobs]
 
     @display(  # type: ignore[untyped-decorator]

@@ -13,9 +13,11 @@ from django.db.models import Case, FloatField, Q, QuerySet, Value, When
 from django.db.models.functions import Cast, Coalesce, Now
 
 from assets.models import Asset
-from generation import catalog, transitions
+from generation import catalog, clip_checks, transitions
 from generation.engines.base import EngineError
 from generation.models import Attempt, Job, JobEvent, Worker
+from generation.outputs.quality.check import CLIP_BROKEN, MALFORMED, BrokenClip, Check
+from generation.seeds import draw_seed
 from mutoscope.alerts import alert
 
 State, Kind, Outcome, Blame = Job.State, JobEvent.Kind, Attempt.Outcome, Attempt.Blame
@@ -105,17 +107,17 @@ def _attempt(job: Job) -> QuerySet[Attempt]:
     return Attempt.objects.filter(job=job, number=job.attempt)
 
 
-def succeed(job: Job, clip: Asset) -> None:
-    """Publish the clip: the asset comes into being and the job succeeds, or neither. Raises `Lost`.
+def succeed(job: Job, clip: Asset, check: Check | None = None) -> None:
+    """Publish the clip: the asset comes into being with its check and the job succeeds, or neither. Raises `Lost`.
 
     May be said again where the connection broke before the answer came.
     """
     if not Job.objects.filter(pk=job.pk, state=State.SUCCEEDED, output=clip.pk).exists():
-        _publish(job, clip)
+        _publish(job, clip, check)
 
 
 @transaction.atomic
-def _publish(job: Job, clip: Asset) -> None:
+def _publish(job: Job, clip: Asset, check: Check | None) -> None:
     clip.save(force_insert=True)
     moved = transitions.move(
         job.pk,
@@ -128,6 +130,8 @@ def _publish(job: Job, clip: Asset) -> None:
     )
     if not moved:
         raise Lost
+    if check:
+        clip_checks.record(job, check, clip)
 
 
 def fail(
@@ -158,11 +162,13 @@ def settle_error(job: Job, error: EngineError) -> None:
     """End or retry the job after an error, by whose doing it was.
 
     Bad input fails anywhere: no retry. Out of memory: once more with the model's lightest memory plan, if it has
-    lighter ones. What the machine did is tried again, elsewhere if anybody else serves the lane. What we did
-    wrong is tried again, and the operators are told.
+    lighter ones. A broken clip: once more from another seed. What the machine did is tried again, elsewhere if
+    anybody else serves the lane. What we did wrong is tried again, and the operators are told.
     """
     if error.code == OUT_OF_MEMORY:
         _settle_out_of_memory(job, error)
+    elif error.code == CLIP_BROKEN:
+        _settle_broken_clip(job, error)
     elif error.blame == Blame.USER:
         fail(job, error.code, error.message, blame=error.blame)
     else:
@@ -184,6 +190,27 @@ def _settle_out_of_memory(job: Job, error: EngineError) -> None:
         fail(job, error.code, f"{error.message}, {tried}; ask for a smaller or shorter clip", blame=error.blame)
 
 
+@transaction.atomic
+def _settle_broken_clip(job: Job, error: EngineError) -> None:
+    """Try once more from another seed, and from the first step; fail where that has been done.
+
+    It does not count against the cap on attempts, which is for machines that fail: there is this one try more,
+    whatever has happened before.
+    """
+    if job.is_reseeded:
+        again = f"{error.message}; so it was from another seed before"
+        settled = fail(job, CLIP_BROKEN, again, blame=error.blame)
+    else:
+        seed = draw_seed(other_than=job.seed)
+        again = f"{error.message}; it is made once more, from the seed {seed} in place of {job.seed}"
+        settled = give_back(
+            job, CLIP_BROKEN, again, blame=error.blame, counts=False,
+            seed=seed, is_reseeded=True, checkpoint="", checkpoint_step=0, progress=0.0,
+        )  # fmt: skip
+    if settled:
+        clip_checks.record(job, error.check if isinstance(error, BrokenClip) else MALFORMED)
+
+
 def give_back(
     job: Job,
     code: str,
@@ -197,7 +224,7 @@ def give_back(
 ) -> bool:
     """Return the job to its lane, or fail it when it has had all its attempts. Returns whether this call did.
 
-    A worker that stops gives back what it has in hand without any blame (`counts=False`). `fence` is the
+    A worker that stops gives back what it has in hand, which does not count (`counts=False`). `fence` is the
     attempt's own lease unless recovery, which takes over a lease that ran out, brings another. `changes` are
     further columns of the job.
     """
@@ -218,7 +245,7 @@ def give_back(
         fence=fence or transitions.held_by(job.attempt),
         outcome=outcome,
         message=message,
-        closing={"error_code": code, "blame": blame if counts else ""},
+        closing={"error_code": code, "blame": blame},
         lease_expires_at=None,
         failures=failures,
         **{"progress": _kept_progress(), **changes},

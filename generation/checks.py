@@ -1,4 +1,4 @@
-"""System checks of the catalog, of moderation, and of what clips are signed with: the rule and the value."""
+"""System checks of the catalog, moderation, portraits, and what clips are signed with: the rule and the value."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
 
 from generation import catalog
+from generation.outputs.encoding import hardware
 from generation.safety.moderation import nudity
 from generation.safety.moderation.chosen import BUILT_IN, moderator
+from generation.safety.portrait import networks
 
 
 @register
@@ -63,6 +65,21 @@ def moderator_is_there(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register
+def portraits_can_be_checked(**kwargs: Any) -> list[CheckMessage]:
+    """The models of the check are there where the catalog has a model that needs portraits."""
+    try:
+        needing = [model.slug for model in catalog.models().values() if model.needs_portrait]
+        if needing:
+            for name in networks.FILES:
+                networks.model_file(name)
+    except catalog.CatalogError:
+        pass  # told above
+    except FileNotFoundError as error:
+        return [Error(f"{needing[0]} needs portraits, which cannot be checked: {error}", id="generation.E006")]
+    return []
+
+
+@register
 def clips_can_be_signed(**kwargs: Any) -> list[CheckMessage]:
     """A certificate that an operator installed must do: clips are never left unsigned in silence."""
     if not (settings.C2PA_CERTIFICATE or settings.C2PA_PRIVATE_KEY):
@@ -88,5 +105,25 @@ def clips_are_signed_in_a_name(**kwargs: Any) -> list[CheckMessage]:
             "which nobody else trusts",
             hint="See docs/provenance.md.",
             id="generation.W002",
+        )
+    ]
+
+
+@register
+def video_encoders_exist(**kwargs: Any) -> list[CheckMessage]:
+    """The setting is one word, or kinds of hardware that are known here."""
+    named: list[str] = settings.VIDEO_ENCODERS
+    if named in ([hardware.AUTO], [hardware.SOFTWARE]):
+        return []
+    unknown = [name for name in named if name not in hardware.FAMILIES]
+    if named and not unknown:
+        return []
+    known = ", ".join(hardware.FAMILIES)
+    return [
+        Error(
+            f"VIDEO_ENCODERS must be {hardware.AUTO}, {hardware.SOFTWARE} or some of {known}, "
+            f"but is {','.join(named)!r}",
+            hint="docs/outputs.md says what each does.",
+            id="generation.E005",
         )
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mutoscope.errors import Conflict, Refusal
 
 
@@ -28,3 +30,12 @@ class ModelUnavailable(Conflict):
     """The model is in the catalog, but jobs for it are not taken here now."""
 
     code = "model_unavailable"
+
+
+class ImpossibleForm(InvalidJob):
+    """A clip cannot have the form that was asked for."""
+
+
+def one_of(field: str, allowed: Iterable[object], value: object) -> str:
+    """The sentence for a value that is none of those allowed."""
+    return f"{field} must be one of {', '.join(map(str, allowed))}, but is {str(value)!r}"

@@ -11,6 +11,8 @@ from generation.catalog.schema import Preset
 from generation.forecast.outlook import Outlook, outlook_of_newcomer
 from generation.forecast.pace import Paces, Span
 from generation.models import Job
+from generation.outputs import orders
+from generation.outputs.encoding import Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Estimate:
     """What the engine makes: the nearest that it can; what is over is cropped and trimmed."""
     clip: Clip
     """What is delivered."""
+    form: Form
     steps: int | None
     guidance: float | None
     credits: int
@@ -57,7 +60,7 @@ class Estimate:
 def of(job: Job, plan: Entitlements) -> Estimate:
     """The estimate for a job that is complete and not saved."""
     model = catalog.models()[job.model]
-    paces = Paces.of_models([job.model])
+    paces, clip = Paces.of_models([job.model]), orders.delivered(job)
     return Estimate(
         model=job.model,
         mode=job.mode,
@@ -66,7 +69,8 @@ def of(job: Job, plan: Entitlements) -> Estimate:
         size=job.size,
         seconds=job.seconds,
         engine=Clip(job.engine_width, job.engine_height, job.engine_frames, job.fps),
-        clip=Clip(job.width, job.height, job.frames, job.fps),
+        clip=Clip(clip.width, clip.height, clip.frames, clip.fps),
+        form=orders.form_of(job),
         steps=job.steps,
         guidance=job.guidance,
         credits=job.credits,

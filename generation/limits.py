@@ -39,7 +39,7 @@ def check_kind(job: Job, plan: Entitlements) -> None:
 def check_room(job: Job, plan: Entitlements) -> None:
     """Whether there is room for one more job just now. Raises `LimitReached`.
 
-    It holds for as long as the workspace is locked (`flows.lock`).
+    It holds for as long as the workspace is locked (`accounts.services.hold_workspace`).
     """
     _check_queue(job.workspace_id, plan)
     _check_library(job.workspace_id, plan)
@@ -49,13 +49,29 @@ def check_room(job: Job, plan: Entitlements) -> None:
         _check_seconds(job, plan, "seconds_per_month", plan.seconds_per_month, "a month", month_of(job.created_at))
 
 
-def check_upload(plan: Entitlements, used: int, asked: int) -> None:
-    """Whether `asked` bytes more have room in the library beside those `used`. Raises `LimitReached`."""
-    if plan.storage_mib is not None and used + asked > plan.storage_mib * MIB:
+def check_upload(plan: Entitlements, used: int, asked: int, coming: int = 0) -> None:
+    """Whether `asked` bytes more have room beside those `used` and `coming`. Raises `LimitReached`."""
+    if plan.storage_mib is not None and used + coming + asked > plan.storage_mib * MIB:
+        others = f", other uploads under way have {_mib(coming)}," if coming else ","
         raise LimitReached(
             f"{plan.source_of('storage_mib')} allows {_mib(plan.storage_mib * MIB)} of files; {_mib(used)} are "
-            f"used, and the file has {_mib(asked)}; delete something from the library to make room",
+            f"used{others} and the file has {_mib(asked)}; delete something from the library to make room",
             limit="storage_mib", allowed=plan.storage_mib, used=_in_mib(used), asked=_in_mib(asked), field="file",
+        )  # fmt: skip
+
+
+def check_format(plan: Entitlements, name: str) -> None:
+    """Whether the plan has clips in the format. Raises `NotInPlan`."""
+    if refusal := without_format(plan, name):
+        raise refusal
+
+
+def check_unmarked(plan: Entitlements) -> None:
+    """Whether the plan has clips without the operator's visible mark. Raises `NotInPlan`."""
+    if plan.watermark:
+        raise NotInPlan(
+            f"{plan.source_of('watermark')} has clips with a visible mark, and none without",
+            limit="watermark", allowed=True, asked=False,
         )  # fmt: skip
 
 
@@ -72,6 +88,11 @@ def without_model(plan: Entitlements, slug: str) -> NotInPlan | None:
 def without_preset(plan: Entitlements, name: str) -> NotInPlan | None:
     """Why the plan refuses the preset; None where it does not."""
     return _unless_named(plan, "allowed_presets", plan.allowed_presets, "preset", name)
+
+
+def without_format(plan: Entitlements, name: str) -> NotInPlan | None:
+    """Why the plan refuses clips in the format; None where it does not."""
+    return _unless_named(plan, "output_formats", plan.output_formats, "format", name)
 
 
 def without_size(plan: Entitlements, width: int, height: int) -> NotInPlan | None:
@@ -115,6 +136,7 @@ def _refusals_of_kind(job: Job, plan: Entitlements) -> Iterator[NotInPlan | None
         yield without_preset(plan, job.preset)
     yield without_size(plan, job.width, job.height)
     yield without_length(plan, job.seconds)
+    yield without_format(plan, job.format)
 
 
 def _unless_named(plan: Entitlements, limit: str, allowed: list[str], field: str, asked: str) -> NotInPlan | None:

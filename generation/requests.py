@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,11 +18,15 @@ from billing.tiers import Tier
 from generation import adapters, catalog, offers
 from generation.adapters import AdapterWish
 from generation.catalog.schema import Mode, Model, Preset, Size
-from generation.errors import InvalidJob
+from generation.errors import InvalidJob, one_of
 from generation.forecast.pace import expected_ms
 from generation.models import MAX_SEED, Job
+from generation.outputs import orders
+from generation.outputs.encoding import Form
 from generation.prices import credits_for
+from generation.safety.portrait import gate as portraits
 from generation.scheduling.lanes import Lane
+from generation.seeds import draw_seed
 from mutoscope.accounts.models import Workspace
 from mutoscope.accounts.selectors import Access
 from mutoscope.clock import database_time
@@ -57,6 +60,11 @@ class JobRequest:
     steps: int | None = None
     guidance: float | None = None
     seed: int | None = None
+    format: str | None = None
+    quality: str | None = None
+    output_fps: int | None = None
+    loop: str | None = None
+    sound: UUID | None = None
     tier: str | None = None
     not_before: datetime | None = None
     deadline: datetime | None = None
@@ -70,20 +78,21 @@ def complete(access: Access, plan: Entitlements, request: JobRequest) -> Job:
     """The job that is asked for, not saved: every default taken, every rule of the catalog checked.
 
     Of the plan it takes the default tier; what the plan refuses is for `generation.limits` to say. Raises
-    `InvalidJob` or `ModelUnavailable`.
+    `InvalidJob`, `ModelUnavailable`, or what the portrait check says (`safety.portrait.gate`).
     """
     model = catalog.models().get(request.model)
     if model is None:
-        raise InvalidJob(_one_of("model", catalog.models(), request.model), field="model")
+        raise InvalidJob(one_of("model", catalog.models(), request.model), field="model")
     offers.check(model)
     if request.mode and request.mode not in model.modes:
-        raise InvalidJob(_one_of("mode", model.modes, request.mode), field="mode")
+        raise InvalidJob(one_of("mode", model.modes, request.mode), field="mode")
     mode = Mode(request.mode or model.modes[0])
     tier = request.tier or plan.tiers[0]
     if tier not in Tier.values:
-        raise InvalidJob(_one_of("tier", plan.tiers, tier), field="tier")
+        raise InvalidJob(one_of("tier", plan.tiers, tier), field="tier")
     preset = _preset(model, request.preset)
     _check_words(model, request)
+    shape = _shape(model, mode, request)
     now = database_time()
     job = Job(
         workspace=access.workspace,
@@ -98,12 +107,17 @@ def complete(access: Access, plan: Entitlements, request: JobRequest) -> Job:
         preset=preset.name if preset else "",
         seed=_seed(request.seed),
         created_at=now,
-        **_shape(model, mode, request),
+        **shape,
+        **_form(plan, request, shape["fps"]),
         **_sampling(model, preset, request),
         **_pictures(access.workspace, mode, request),
         adapters=adapters.check(model, request.adapters),
         **_times(request, tier, now),
     )
+    orders.check_form(job)
+    job.sound = orders.sound_asked(access.workspace, request.sound, orders.form_of(job))
+    if model.needs_portrait and job.picture:
+        portraits.require(job.picture, model.name)
     job.work_ms = expected_ms(job)
     if plan.is_metered:
         job.credits = credits_for(
@@ -119,7 +133,7 @@ def _preset(model: Model, asked: str | None) -> Preset | None:
         return None
     preset = model.preset(asked or STANDARD)
     if preset is None:
-        raise InvalidJob(_one_of("preset", [preset.name for preset in model.presets], asked), field="preset")
+        raise InvalidJob(one_of("preset", [preset.name for preset in model.presets], asked), field="preset")
     return preset
 
 
@@ -153,7 +167,7 @@ def _shape(model: Model, mode: Mode, request: JobRequest) -> dict[str, Any]:
         )
     fps = rules.fps[0] if request.fps is None else request.fps
     if fps not in rules.fps:
-        raise InvalidJob(_one_of("fps", rules.fps, fps), field="fps")
+        raise InvalidJob(one_of("fps", rules.fps, fps), field="fps")
     engine_width, engine_height = model.canvas.around(size.width, size.height)
     engine_frames = rules.count(seconds, fps)
     # A clip that is to end on a picture must reach it: nothing is trimmed, and it may last a few frames longer.
@@ -171,10 +185,15 @@ def _shape(model: Model, mode: Mode, request: JobRequest) -> dict[str, Any]:
     }
 
 
+def _form(plan: Entitlements, request: JobRequest, fps: int) -> dict[str, Any]:
+    wish = Form(request.format or "", request.quality or "", fps=request.output_fps, loop=request.loop or "")
+    return orders.form_asked(plan, wish, fps=fps)
+
+
 def _size(model: Model, asked: str | None) -> Size:
     size = model.size(asked or model.default_size)
     if size is None:
-        raise InvalidJob(_one_of("size", [size.name for size in model.sizes], asked), field="size")
+        raise InvalidJob(one_of("size", [size.name for size in model.sizes], asked), field="size")
     return size
 
 
@@ -248,11 +267,7 @@ def _picture(workspace: Workspace, mode: Mode, field: str, picture_id: UUID | No
 
 def _seed(asked: int | None) -> int:
     if asked is None:
-        return secrets.randbelow(MAX_SEED + 1)
+        return draw_seed()
     if not 0 <= asked <= MAX_SEED:
         raise InvalidJob(f"seed must be between 0 and {MAX_SEED}, but is {asked}", field="seed")
     return asked
-
-
-def _one_of(field: str, allowed: Any, value: object) -> str:
-    return f"{field} must be one of {', '.join(str(item) for item in allowed)}, but is {str(value)!r}"

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from django.conf import settings
 from django.core.files.storage import default_storage
-from django.db.models.functions import Now
+from django.db.models import Q, Sum, Window
+from django.db.models.functions import Coalesce, Now
 
+from assets import trash
 from assets.models import Asset, folder_of
-from assets.services import discard_folder, remove
-from billing.entitlements import Entitlements, limit_by_workspace
+from assets.objects import discard_tree, is_there
+from billing.entitlements import Entitlements, entitlements_of, limit_by_workspace
+from generation.limits import MIB, check_upload
 from generation.models import Attempt, Job
+from mutoscope.accounts.selectors import Access
 
 CHECKPOINTS = "checkpoints"
 """The folder in the storage that holds a folder of checkpoints for each job under way."""
 BATCH = 100
+
+_KEPT = Q(discarded_at=None) & (Q(deleted_at=None) | Q(discard_at__gt=Now()))
+"""Assets in libraries and in the trash."""
 
 Outcome = Attempt.Outcome
 
@@ -33,7 +41,7 @@ def discard_checkpoints() -> int:
     active = set(Job.objects.filter(pk__in=list(folders), state__in=Job.ACTIVE).values_list("pk", flat=True))
     ended = [name for name in folders if name not in active]
     for job_id in ended:
-        discard_folder(checkpoint_folder(job_id))
+        discard_tree(checkpoint_folder(job_id))
     Job.objects.filter(pk__in=ended).exclude(checkpoint="").update(checkpoint="", checkpoint_step=0)
     return len(ended)
 
@@ -43,39 +51,67 @@ def discard_unpublished_clips() -> int:
 
     A worker that was given up may be at it still, so its attempt is left alone for another lease.
     """
+    if not is_there():
+        return 0
     waste = Attempt.objects.filter(clip_id__isnull=False, ended_at__lt=Now() - settings.JOB_LEASE)
     waste = waste.exclude(outcome__in=[Outcome.UNDER_WAY, Outcome.SUCCEEDED])
     done = 0
     for attempt_id, workspace_id, clip_id in waste.values_list("pk", "job__workspace", "clip_id")[:BATCH]:
-        discard_folder(folder_of(workspace_id, clip_id))  # type: ignore[arg-type]  # the filter leaves out None
+        discard_tree(folder_of(workspace_id, clip_id))  # type: ignore[arg-type]  # the filter leaves out None
         done += Attempt.objects.filter(pk=attempt_id, clip_id=clip_id).update(clip_id=None)
     return done
 
 
-def discard_outdated_clips() -> int:
-    """Remove the clips that are older than their workspaces' plans keep them. Returns how many.
+def retire_outdated_clips() -> int:
+    """Have the files of clips go that are older than their workspaces' plans keep them. Returns of how many.
 
-    Their rows stay, without files, as of clips that people delete. Uploads are not touched.
+    What the plan promises is that they are gone, so they are not put into the trash for another month, and those
+    that lie there do not stay longer either. Uploads are not touched.
     """
-    clips = Asset.objects.filter(origin=Asset.Origin.GENERATED, deleted_at=None)
+    clips = Asset.objects.filter(_KEPT, origin=Asset.Origin.GENERATED)
     with_clips = clips.order_by().values_list("workspace", flat=True).distinct()
     alike: defaultdict[int, list[UUID]] = defaultdict(list)
     for workspace_id, days in limit_by_workspace("retention_days", with_clips).items():
         if days is not None:
             alike[days].append(workspace_id)
-    outdated = [
-        clip
+    return sum(
+        clips.filter(workspace__in=workspaces, created_at__lt=Now() - timedelta(days=days)).update(
+            deleted_at=Coalesce("deleted_at", Now()), discard_at=Now()
+        )
         for days, workspaces in alike.items()
-        for clip in clips.filter(workspace__in=workspaces, created_at__lt=Now() - timedelta(days=days))[:BATCH]
-    ]
-    return sum(map(remove, outdated))
+    )
 
 
-def kept_until(clip: Asset, plan: Entitlements) -> datetime | None:
-    """When the plan has the clip removed; None where it is kept."""
-    if plan.retention_days is None or clip.origin != Asset.Origin.GENERATED:
-        return None
-    return clip.created_at + timedelta(days=plan.retention_days)
+def bound_trash() -> int:
+    """Have what is in the trash go early where a workspace has more there than its plan lets the library have.
+
+    What is in the trash does not count against the plan, so that deleting makes room at once; and so that it
+    cannot be used to keep files beside it, it has no more room than the library itself. The oldest go first.
+    Returns how many.
+    """
+    in_trash = Asset.objects.filter(deleted_at__isnull=False, discard_at__gt=Now(), discarded_at=None)
+    sizes = dict(in_trash.order_by().values_list("workspace").annotate(Sum("size_bytes")))
+    gone = 0
+    for workspace_id, mib in limit_by_workspace("storage_mib", sizes).items():
+        if mib is not None and sizes[workspace_id] > mib * MIB:
+            newer = Window(Sum("size_bytes"), order_by=["-deleted_at", "-id"])
+            mine = in_trash.filter(workspace=workspace_id).order_by().annotate(newer=newer)
+            beyond = list(mine.filter(newer__gt=mib * MIB).values_list("pk", flat=True))
+            gone += in_trash.filter(pk__in=beyond).update(discard_at=Now())
+    return gone
+
+
+def restore(access: Access, asset_id: UUID) -> Asset:
+    """Put an asset back into the library, if the plan has room for it. Raises `NotFound` or `LimitReached`."""
+    return trash.restore(access, asset_id, admit=partial(check_upload, entitlements_of(access.workspace.pk)))
+
+
+def kept_until(asset: Asset, plan: Entitlements) -> datetime | None:
+    """When the files of the asset are to go: from the trash, or by the plan; None where they are kept."""
+    ends = [asset.discard_at] if asset.discard_at else []
+    if plan.retention_days is not None and asset.origin == Asset.Origin.GENERATED:
+        ends.append(asset.created_at + timedelta(days=plan.retention_days))
+    return min(ends, default=None)
 
 
 def _folders(path: str) -> list[str]:

@@ -18,8 +18,9 @@ from mutoscope.errors import NotFound
 
 
 def jobs(workspace: Workspace) -> QuerySet[Job]:
-    """The workspace's jobs, newest first, with their pictures and clip."""
-    return Job.objects.filter(workspace=workspace).select_related("picture", "last_picture", "output")
+    """The workspace's jobs, newest first, with their pictures and sound, their clip and its check."""
+    related = ("picture", "last_picture", "sound", "output", "output__quality")
+    return Job.objects.filter(workspace=workspace).select_related(*related)
 
 
 def job(workspace: Workspace, job_id: UUID) -> Job:

@@ -13,9 +13,9 @@ from generation.estimates import Estimate
 from generation.models import Attempt, Job, JobEvent
 from generation.requests import JobRequest, complete
 from generation.safety.moderation import gate
-from generation.scheduling import flows
 from mutoscope.accounts.models import Workspace
 from mutoscope.accounts.selectors import Access
+from mutoscope.accounts.services import hold_workspace
 from mutoscope.errors import NotFound
 
 __all__ = ["Estimate", "JobRequest", "cancel", "estimate", "submit"]
@@ -40,7 +40,7 @@ def submit(access: Access, request: JobRequest, *, idempotency_key: str = "") ->
     job.idempotency_key = idempotency_key
     job.request_digest = request.digest()
     with transaction.atomic():
-        flows.lock(access.workspace.pk)  # parallel submissions of one workspace come one after the other
+        hold_workspace(access.workspace.pk)  # parallel submissions of one workspace come one after the other
         faster = _earlier(access.workspace, idempotency_key, request) if idempotency_key else None
         if faster:
             return faster

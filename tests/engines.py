@@ -2,8 +2,8 @@
 
 `pause=S` seconds a step. Half of the way: `crash` (the process ends), `hang` (for an hour), `fail=BLAME`. `oom`
 runs out of memory unless the memory plan is a lighter one, `oom=always` under each. `leak=MIB` keeps so much
-memory for good. `short` makes a frame too few. `sound` makes a tone. A last picture, in flf2v, colours the last
-frame.
+memory for good. `short` makes a frame too few. `black` makes black frames, `black=SEED` from that seed alone.
+`sound` makes a tone. A last picture, in flf2v, colours the last frame.
 """
 
 from __future__ import annotations
@@ -67,10 +67,11 @@ class StillEngine:
         ending = _pixels(request.last_image) if request.mode == "flf2v" else b""
         if "sound" in words:
             frames.sound(_tone(state, request.frames / request.fps), SAMPLES_A_SECOND)
+        black = "black" in words or wishes.get("black") == str(request.seed)
         for index in range(request.frames - ("short" in words)):
             last = ending if index == request.frames - 1 else b""
             digest = hashlib.sha256(last or state + index.to_bytes(4, "big")).digest()
-            color = np.frombuffer(digest[:3], np.uint8)
+            color = np.zeros(3, np.uint8) if black else np.frombuffer(digest[:3], np.uint8)
             frames.write(np.full((request.height, request.width, 3), color, np.uint8))
         return {"engine": "still", "version": VERSION, "seed": request.seed, "state": state.hex()}
 

@@ -47,6 +47,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "is_reissue",
+                    models.BooleanField(
+                        default=False, help_text="It is to take the place of the clip's own file."
+                    ),
+                ),
+                (
                     "state",
                     models.CharField(
                         choices=[
@@ -86,6 +92,14 @@ class Migration(migrations.Migration):
                 ("size_bytes", models.BigIntegerField(help_text="As announced: it must have exactly as many.")),
                 ("part_bytes", models.BigIntegerField(help_text="Of each part but the last.")),
                 (
+                    "sha256",
+                    models.CharField(
+                        blank=True,
+                        help_text="As announced, in hexadecimal; empty: it was not.",
+                        max_length=64,
+                    ),
+                ),
+                (
                     "multipart_id",
                     models.CharField(blank=True, help_text="The storage's own; empty: one part.", max_length=1024),
                 ),
@@ -94,12 +108,27 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("open", "Open"),
-                            ("completed", "Completed"),
+                            ("inspecting", "Inspecting"),
+                            ("ready", "Ready"),
                             ("refused", "Refused"),
                             ("abandoned", "Abandoned"),
                         ],
                         default="open",
-                        max_length=9,
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "lease_expires_at",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="Until then somebody inspects it, or it is let rest.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "attempts",
+                    models.PositiveSmallIntegerField(
+                        default=0, help_text="How often it was taken up for inspection."
                     ),
                 ),
                 ("error_code", models.CharField(blank=True, max_length=40)),
@@ -110,6 +139,16 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["-id"],
             },
+        ),
+        migrations.AddField(
+            model_name="asset",
+            name="discard_at",
+            field=models.DateTimeField(
+                blank=True,
+                editable=False,
+                help_text="When its files are to go from storage; till then it can be restored.",
+                null=True,
+            ),
         ),
         migrations.AddField(
             model_name="asset",
@@ -189,11 +228,16 @@ class Migration(migrations.Migration):
             name="strip_tiles",
             field=models.PositiveSmallIntegerField(default=0, help_text="Frames in the strip."),
         ),
+        # Until now, deleting took the files away at once.
+        migrations.RunSQL(
+            "UPDATE assets_asset SET discard_at = deleted_at, discarded_at = deleted_at WHERE deleted_at IS NOT NULL",
+            migrations.RunSQL.noop,
+        ),
         migrations.AddIndex(
             model_name="asset",
             index=models.Index(
                 condition=models.Q(("deleted_at__isnull", False), ("discarded_at", None)),
-                fields=["deleted_at"],
+                fields=["discard_at"],
                 name="asset_trash",
             ),
         ),
@@ -202,6 +246,17 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(("discarded_at", None), ("deleted_at__isnull", False), _connector="OR"),
                 name="asset_discarded_was_deleted",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="asset",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("deleted_at", None), ("discard_at", None)),
+                    models.Q(("deleted_at__isnull", False), ("discard_at__isnull", False)),
+                    _connector="OR",
+                ),
+                name="asset_in_trash_has_end",
             ),
         ),
         migrations.AddField(
@@ -255,7 +310,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="rendition",
             constraint=models.UniqueConstraint(
-                fields=("asset", "format", "quality", "fps", "width", "loop", "mark"),
+                fields=("asset", "format", "quality", "fps", "width", "loop", "mark", "is_reissue"),
                 name="rendition_once",
                 nulls_distinct=False,
             ),
@@ -286,15 +341,16 @@ class Migration(migrations.Migration):
             model_name="upload",
             index=models.Index(condition=models.Q(("state", "open")), fields=["expires_at"], name="upload_open"),
         ),
+        migrations.AddIndex(
+            model_name="upload",
+            index=models.Index(
+                condition=models.Q(("state", "inspecting")), fields=["id"], name="upload_inspecting"
+            ),
+        ),
         migrations.AddConstraint(
             model_name="upload",
             constraint=models.CheckConstraint(
                 condition=models.Q(("part_bytes__gt", 0), ("size_bytes__gt", 0)), name="upload_has_size"
             ),
-        ),
-        # Until now, deleting took the files away at once.
-        migrations.RunSQL(
-            "UPDATE assets_asset SET discarded_at = deleted_at WHERE deleted_at IS NOT NULL",
-            migrations.RunSQL.noop,
         ),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from uuid import UUID
 
 from django.db import models
@@ -27,7 +28,7 @@ class Asset(models.Model):
     they were uploaded (for clips: as they were made).
 
     ```
-    in the library ── delete ──▶ in the trash (`deleted_at`) ── a month later ──▶ without files (`discarded_at`)
+    in the library ── delete ──▶ in the trash (`deleted_at`) ── at `discard_at` ──▶ without files (`discarded_at`)
                    ◀─ restore ──
     ```
 
@@ -88,6 +89,12 @@ class Asset(models.Model):
 
     created_at = models.DateTimeField(auto_now_add=True)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    discard_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When its files are to go from storage; till then it can be restored.",
+    )
     discarded_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="Since when its files are gone from storage."
     )
@@ -97,7 +104,7 @@ class Asset(models.Model):
         indexes = [
             models.Index(fields=["workspace", "-id"], name="asset_library", condition=Q(deleted_at=None)),
             models.Index(
-                fields=["deleted_at"], name="asset_trash", condition=Q(deleted_at__isnull=False, discarded_at=None)
+                fields=["discard_at"], name="asset_trash", condition=Q(deleted_at__isnull=False, discarded_at=None)
             ),
         ]
         constraints = [
@@ -108,7 +115,17 @@ class Asset(models.Model):
             models.CheckConstraint(
                 condition=Q(discarded_at=None) | Q(deleted_at__isnull=False), name="asset_discarded_was_deleted"
             ),
+            models.CheckConstraint(
+                condition=Q(deleted_at=None, discard_at=None)
+                | Q(deleted_at__isnull=False, discard_at__isnull=False),
+                name="asset_in_trash_has_end",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def file_name(self) -> str:
+        """What `file` is called when it is saved: as it was uploaded, with the ending of what it is now."""
+        return Path(self.name).stem + Path(self.file.name or "").suffix

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 from django.db import models
 from django.db.models import Q
 
@@ -17,6 +19,15 @@ class Rendition(models.Model):
     """A clip in another form: format, quality, frame rate, loop, with or without visible mark.
 
     Made once from the clip's master and kept beside it; whoever asks for the same form again gets the same row.
+
+    ```
+    queued ── claim ──▶ making ──▶ ready
+       ▲ ▲                │ │
+       │ └── lease lost ◀─┘ └────▶ failed
+       └────── asked for again ──────┘
+    ```
+
+    One that is a reissue takes the place of the clip's own file when it is made, and its row is gone.
     """
 
     class State(models.TextChoices):
@@ -24,6 +35,11 @@ class Rendition(models.Model):
         MAKING = "making"
         READY = "ready"
         FAILED = "failed"
+
+    OPEN = frozenset({State.QUEUED, State.MAKING})
+    """It is not made yet."""
+    ENDED = frozenset({State.READY, State.FAILED})
+    """Nobody is at it, or will be."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     asset = models.ForeignKey(Asset, on_delete=models.CASCADE, related_name="renditions")
@@ -39,6 +55,7 @@ class Rendition(models.Model):
     mark = models.CharField(
         max_length=64, blank=True, help_text="Digest of the visible mark that it carries; empty is none."
     )
+    is_reissue = models.BooleanField(default=False, help_text="It is to take the place of the clip's own file.")
 
     state = models.CharField(max_length=6, choices=State, default=State.QUEUED)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
@@ -55,7 +72,7 @@ class Rendition(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["asset", "format", "quality", "fps", "width", "loop", "mark"],
+                fields=["asset", "format", "quality", "fps", "width", "loop", "mark", "is_reissue"],
                 name="rendition_once",
                 nulls_distinct=False,
             ),
@@ -71,3 +88,8 @@ class Rendition(models.Model):
 
     def __str__(self) -> str:
         return f"{self.format} of {self.asset_id}"
+
+    @property
+    def file_name(self) -> str:
+        """What the file is called when somebody saves it."""
+        return f"{PurePath(self.asset.file_name).stem}{PurePath(self.file.name or '').suffix}"

@@ -31,11 +31,12 @@ class NamesField(SimpleArrayField):
         return ", ".join(value) if isinstance(value, list) else value
 
 
-HONEST = {
-    "watermark": "Noted with the plan; clips are made without a mark as yet.",
-    "output_formats": "Noted with the plan, between commas; every clip is an mp4 file as yet. Empty is all.",
+HELP = {
+    "watermark": "Clips carry the operator's visible mark: Generation → Visible marks says how it looks.",
+    "output_formats": "Formats that clips may be made and downloaded in, between commas, such as mp4, webm, gif; "
+    "docs/outputs.md names them all. Empty is all.",
 }
-"""Help for the columns that nothing goes by yet."""
+"""What operators are told beside the columns' own words."""
 
 
 @admin.register(Plan)
@@ -63,8 +64,8 @@ class PlanAdmin(ModelAdmin):
         return [*self.readonly_fields, *(["slug"] if obj else [])]
 
     def formfield_for_dbfield(self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name in HONEST:
-            kwargs["help_text"] = HONEST[db_field.name]
+        if db_field.name in HELP:
+            kwargs["help_text"] = HELP[db_field.name]
         if isinstance(db_field, ArrayField):
             return db_field.formfield(form_class=NamesField, **kwargs | {"widget": UnfoldAdminTextInputWidget()})
         return super().formfield_for_dbfield(db_field, request, **kwargs)

@@ -200,5 +200,14 @@ class Provider(Protocol):
         SHALL raise `Unsettled` for an event that it should understand, but cannot.
         """
 
+    def forget(self, customer: str) -> None:
+        """End the customer's subscriptions, and have the provider delete what it knows of them and need not keep.
+
+        One that it does not know, or no longer, is no error. SHALL raise `ProviderUnavailable` as check-outs do.
+        """
+
+    def without_people(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """The event without anything that it says of people. SHALL be read as before, but for receipts."""
+
     def subscriptions_of(self, customer: str) -> list[SubscriptionNews]:
         """The latest news of each of the customer's subscriptions, of all events that were ever kept."""

@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from billing.models import ProviderEvent
-from billing.payments import effects
+from billing.payments import closing, effects
 from billing.payments.base import Heard, Provider, Unsettled
 from mutoscope.alerts import alert
 from mutoscope.clock import database_time
@@ -53,6 +53,7 @@ def take_in(provider: Provider, event_pk: int) -> bool:
             if news is not None:
                 effects.apply(provider, news)
             ProviderEvent.objects.filter(pk=event_pk).update(processed_at=Now(), problem="")
+            closing.forget_people(provider, event)
     except Unsettled as error:
         _note(event_pk, str(error))
         return False

@@ -34,6 +34,12 @@ class ManualProvider:
     def read(self, payload: dict[str, Any]) -> News | None:
         return None
 
+    def forget(self, customer: str) -> None:
+        """There is nobody to tell."""
+
+    def without_people(self, payload: dict[str, Any]) -> dict[str, Any]:
+        return {}
+
     def subscriptions_of(self, customer: str) -> list[SubscriptionNews]:
         return []
 

@@ -81,6 +81,19 @@ class StripeProvider:
     def read(self, payload: dict[str, Any]) -> News | None:
         return stripe_events.read(payload)
 
+    def forget(self, customer: str) -> None:
+        def delete() -> None:
+            try:
+                self._client.v1.customers.delete(customer)
+            except stripe.InvalidRequestError as error:
+                if error.code != "resource_missing":  # it has been deleted before
+                    raise
+
+        _asked(delete)
+
+    def without_people(self, payload: dict[str, Any]) -> dict[str, Any]:
+        return stripe_events.without_people(payload)
+
     def subscriptions_of(self, customer: str) -> list[SubscriptionNews]:
         return stripe_events.subscriptions_of(customer)
 

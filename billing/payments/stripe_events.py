@@ -70,6 +70,20 @@ def subscriptions_of(customer: str) -> list[SubscriptionNews]:
     return [news for _, news in newest.values()]
 
 
+def without_people(payload: Payload) -> Payload:
+    """The event with nothing left in it but what is read here. See `Provider.without_people`."""
+    kept: Payload = _only_read(payload)
+    return kept
+
+
+def _only_read(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _only_read(inner) for key, inner in value.items() if key in _READ}
+    if isinstance(value, list):
+        return [_only_read(inner) for inner in value]
+    return value
+
+
 def _subscription(payload: Payload) -> SubscriptionNews:
     it = payload["data"]["object"]
     items = it["items"]["data"]
@@ -135,7 +149,7 @@ def _invoice(payload: Payload) -> InvoiceNews | None:
         is_first=it["billing_reason"] == "subscription_create",
         amount_cents=it["amount_paid"] if is_paid else it["amount_due"],
         currency=it["currency"],
-        receipt_url=it["hosted_invoice_url"] or "",
+        receipt_url=it.get("hosted_invoice_url") or "",
         created_at=_at(it["created"]),
         paid_at=_at(paid_at or payload["created"]) if is_paid else None,
     )
@@ -167,7 +181,7 @@ def _intent(payload: Payload) -> IntentNews | None:
 
 def _receipt(payload: Payload) -> ReceiptNews | None:
     it = payload["data"]["object"]
-    url, intent = it["receipt_url"], it["payment_intent"]
+    url, intent = it.get("receipt_url"), it["payment_intent"]
     return ReceiptNews(intent, url) if url and intent else None
 
 
@@ -226,6 +240,17 @@ _READERS: dict[str, Callable[[Payload], News | None]] = {
     "charge.dispute.closed": _dispute,
     "refund.failed": _refund_failed,
 }
+
+_READ = frozenset({
+    "amount", "amount_due", "amount_paid", "amount_refunded", "amount_total", "api_version", "billing_reason",
+    "cancel_at", "cancel_at_period_end", "created", "currency", "current_period_end", "current_period_start",
+    "customer", "data", "end", "failure_reason", "id", "invoice", "invoice_item_details", "items", "lines",
+    "metadata", "mode", "object", "paid_at", "parent", "payment", "payment_intent", "payment_status", "period",
+    "price", "price_details", "pricing", "proration", "reason", "status", "status_transitions",
+    "subscription_details", "subscription_item_details", "type", WORKSPACE, PACK, CREDITS, VALID_DAYS, PLAN,
+})  # fmt: skip
+"""Every key of an event that is read here, wherever it stands, but for the addresses of receipts: those lead to
+pages with names on them."""
 
 KINDS = tuple(_READERS)
 """What an endpoint at Stripe has to send."""

@@ -75,6 +75,9 @@ class ModelSerializer(serializers.Serializer[Any]):
     diffusion = serializers.BooleanField()
     modes = serializers.ListField(child=serializers.CharField())
     prompt = serializers.CharField(source="prompt.use", help_text="required, optional or ignored")
+    needs_portrait = serializers.BooleanField(
+        help_text="The picture must show one face, large, straight and evenly lit: see POST /assets/{id}/portrait."
+    )
     sizes = SizeSerializer(many=True)
     default_size = serializers.CharField()
     fps = serializers.ListField(source="frames.fps", child=serializers.IntegerField())

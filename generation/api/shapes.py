@@ -10,12 +10,15 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from assets.api import AssetSerializer
+from assets.models import Asset
 from generation import services, settlement
 from generation.adapters import AdapterWish
 from generation.api.models import PresetSerializer
 from generation.forecast.outlook import Outlook, outlooks
 from generation.forecast.pace import Span
-from generation.models import Job, JobEvent
+from generation.models import ClipCheck, Job, JobEvent
+from generation.outputs.encoding import LOOPS, MASTER, PROFILES, QUALITIES, Form
+from generation.outputs.quality.judgement import DOUBTFUL, GOOD, Problem, verdict_on
 
 
 class JobErrorSerializer(serializers.Serializer[Any]):
@@ -74,6 +77,33 @@ class AdapterSerializer(serializers.Serializer[Any]):
     strength = serializers.FloatField(required=False, allow_null=True, help_text="Default: the adapter's own.")
 
 
+class QualityProblemSerializer(serializers.Serializer[Problem]):
+    code = serializers.CharField()
+    sentence = serializers.CharField(help_text='Goes on from "the clip".')
+
+
+class QualitySerializer(serializers.Serializer[ClipCheck]):
+    """What was found in a clip. Broken clips are not kept: they are made once more, from another seed."""
+
+    verdict = serializers.ChoiceField([GOOD, DOUBTFUL])
+    problems = serializers.SerializerMethodField()
+    figures = serializers.DictField(
+        source="measured",
+        child=serializers.FloatField(allow_null=True),
+        help_text="Name → value, as docs/quality.md defines them; null where one does not apply.",
+    )
+
+    @extend_schema_field(QualityProblemSerializer(many=True))
+    def get_problems(self, check: ClipCheck) -> Any:
+        return [dict(QualityProblemSerializer(problem).data) for problem in verdict_on(check.problems).problems]
+
+
+def told_check(clip: Asset | None) -> dict[str, Any] | None:
+    """The check of a clip, as JSON; None where there is no clip, or it was not checked."""
+    check: ClipCheck | None = getattr(clip, "quality", None)
+    return dict(QualitySerializer(check).data) if check else None
+
+
 class EngineShapeSerializer(serializers.Serializer[Job]):
     """What the engine makes; what is over is cropped and trimmed off."""
 
@@ -86,12 +116,13 @@ class JobSerializer(serializers.ModelSerializer[Job]):
     """A job, complete. `output` is the clip once `state` is succeeded; `error` says why it failed,
     or why an operator cancelled it.
 
-    `queue` is null unless it is queued; `eta` is null when it has ended and when nobody can tell.
-    `credits` is its price; `charged` is what it has cost, null until it has ended.
+    `check` is what was found in the clip. `queue` is null unless it is queued; `eta` is null when it has ended
+    and when nobody can tell. `credits` is its price; `charged` is what it has cost, null until it has ended.
     """
 
     picture = serializers.PrimaryKeyRelatedField[Any](read_only=True)
     last_picture = serializers.PrimaryKeyRelatedField[Any](read_only=True)
+    sound = serializers.PrimaryKeyRelatedField[Any](read_only=True)
     adapters = AdapterSerializer(many=True, read_only=True)
     engine = EngineShapeSerializer(source="*", read_only=True)
     output = serializers.SerializerMethodField()
@@ -99,6 +130,7 @@ class JobSerializer(serializers.ModelSerializer[Job]):
     queue = serializers.SerializerMethodField()
     eta = serializers.SerializerMethodField()
     charged = serializers.SerializerMethodField()
+    check = serializers.SerializerMethodField()
     outlooks: Mapping[UUID, Outlook] | None = None
     charges: Mapping[UUID, int] | None = None
 
@@ -108,8 +140,8 @@ class JobSerializer(serializers.ModelSerializer[Job]):
         fields = [
             "id", "state", "progress", "model", "mode", "tier", "picture", "last_picture", "prompt",
             "negative_prompt", "size", "width", "height", "seconds", "fps", "frames", "engine", "preset",
-            "adapters", "steps", "guidance", "seed", "attempt", "output", "error", "queue", "eta", "recipe",
-            "credits", "charged",
+            "adapters", "steps", "guidance", "seed", "is_reseeded", "format", "quality", "output_fps", "loop",
+            "sound", "attempt", "output", "check", "error", "queue", "eta", "recipe", "credits", "charged",
             "not_before", "deadline", "created_at", "started_at", "ended_at",
         ]  # fmt: skip
 
@@ -117,6 +149,10 @@ class JobSerializer(serializers.ModelSerializer[Job]):
     def get_output(self, job: Job) -> dict[str, Any] | None:
         clip = job.output
         return dict(AssetSerializer(clip, context=self.context).data) if clip and not clip.deleted_at else None
+
+    @extend_schema_field(QualitySerializer(allow_null=True))
+    def get_check(self, job: Job) -> dict[str, Any] | None:
+        return told_check(job.output)
 
     @extend_schema_field(JobErrorSerializer(allow_null=True))
     def get_error(self, job: Job) -> dict[str, str] | None:
@@ -160,6 +196,23 @@ class JobRequestSerializer(serializers.Serializer[Any]):
     steps = serializers.IntegerField(required=False, allow_null=True, help_text="Default: the preset's.")
     guidance = serializers.FloatField(required=False, allow_null=True, help_text="Default: the preset's.")
     seed = serializers.IntegerField(required=False, allow_null=True, help_text="Default: drawn, and told.")
+    format = serializers.CharField(
+        required=False,
+        allow_null=True,
+        help_text=f"One of {', '.join(PROFILES)}. Default: mp4, if the plan has it.",
+    )
+    quality = serializers.CharField(
+        required=False, allow_null=True, help_text=f"One of {', '.join(QUALITIES)}. Default: {MASTER.quality}."
+    )
+    output_fps = serializers.IntegerField(
+        required=False, allow_null=True, help_text="48 or 60: frames a second that the clip is interpolated to."
+    )
+    loop = serializers.CharField(
+        required=False, allow_null=True, allow_blank=True, help_text=f"{' or '.join(LOOPS)}. Default: no loop."
+    )
+    sound = serializers.UUIDField(
+        required=False, allow_null=True, help_text="The id of an audio asset, which is laid under the clip."
+    )
     tier = serializers.CharField(required=False, allow_null=True, help_text="Default: the plan's first.")
     not_before = serializers.DateTimeField(
         required=False, allow_null=True, help_text="The job joins its queue then; until then it is scheduled."
@@ -190,6 +243,15 @@ class ClipSerializer(serializers.Serializer[Any]):
     seconds = serializers.FloatField()
 
 
+class FormSerializer(serializers.Serializer[Form]):
+    """The form that a clip is delivered in."""
+
+    format = serializers.CharField()
+    quality = serializers.CharField()
+    output_fps = serializers.IntegerField(source="fps", allow_null=True, help_text="Null: not interpolated.")
+    loop = serializers.CharField(help_text="Empty: no loop.")
+
+
 class EstimateSerializer(serializers.Serializer[services.Estimate]):
     """What a job would come to, were it submitted now. Nothing is made of it.
 
@@ -203,7 +265,8 @@ class EstimateSerializer(serializers.Serializer[services.Estimate]):
     size = serializers.CharField()
     seconds = serializers.FloatField(help_text="As asked.")
     engine = ClipSerializer(help_text="What the engine makes: the nearest that it can.")
-    clip = ClipSerializer(help_text="What is delivered: the engine's, cropped and trimmed.")
+    clip = ClipSerializer(help_text="What is delivered: the engine's, cropped and trimmed, in the form asked for.")
+    form = FormSerializer()
     steps = serializers.IntegerField(allow_null=True)
     guidance = serializers.FloatField(allow_null=True)
     credits = serializers.IntegerField(help_text="The price.")

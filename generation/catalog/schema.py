@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from billing.tiers import Tier
 from generation.catalog import territories
+from generation.outputs.quality.judgement import PROBLEMS
 from mutoscope.tables import Table
 
 Positive = Annotated[int, Field(gt=0)]
@@ -31,6 +32,13 @@ def _known(code: str) -> str:
     return code
 
 
+def _problem(code: str) -> str:
+    if code not in PROBLEMS:
+        raise ValueError(f"must be one of {', '.join(PROBLEMS)}")
+    return code
+
+
+ProblemCode = Annotated[str, AfterValidator(_problem)]
 Territory = Annotated[str, Field(pattern=r"^[A-Z]{2}$"), AfterValidator(_known)]
 """A country's ISO 3166-1 alpha-2 code; or EU, which stands for every country of the European Union."""
 
@@ -264,6 +272,13 @@ class Supervision(Table):
     """Grown by so much, on the GPU or in main memory, since its first job: started again between two jobs."""
 
 
+class Quality(Table):
+    """How the model's clips are judged."""
+
+    ignore: list[ProblemCode] = []
+    """What is no problem in its clips, such as `unlike_first_picture` where it paints the picture anew."""
+
+
 class Price(Table):
     """What a finished second costs: see `generation.prices` for how the factors come together."""
 
@@ -288,6 +303,8 @@ class Model(Table):
     diffusion: bool
     modes: Annotated[list[Mode], Field(min_length=1)]
     prompt: Prompt
+    needs_portrait: bool = False
+    """The picture must show one face, large, straight and evenly lit: see `safety/portrait/rules.py`."""
     frames: Frames
     canvas: Canvas = Canvas()
     sizes: Annotated[list[Size], Field(min_length=1)]
@@ -307,6 +324,7 @@ class Model(Table):
     licence: Licence
     speed: Speed
     supervision: Supervision = Supervision()
+    quality: Quality = Quality()
     price: Price
 
     @model_validator(mode="after")
@@ -318,6 +336,12 @@ class Model(Table):
         for name in [self.default_size, *(need.size for need in self.memory)]:
             if name not in names:
                 raise ValueError(f"a size must be one of {', '.join(names)}, but is {name!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _portraits_are_pictures(self) -> Self:
+        if self.needs_portrait and self.modes == [Mode.TEXT_TO_VIDEO]:
+            raise ValueError("needs_portrait must be false in a model that takes no picture, but is true")
         return self
 
     @model_validator(mode="after")

@@ -1,12 +1,13 @@
-"""The finish stage: frames → encode → check → store → publish. Numbered steps, in this order."""
+"""The finish stage: frames → encode → check → sign → store → publish. Numbered steps, in this order."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from django.core.files.base import ContentFile
 from django.db import DatabaseError
@@ -18,13 +19,30 @@ from assets.inspection import average_color, thumbnail_of
 from assets.models import Asset
 from assets.services import discard_files
 from generation import attempts
-from generation.engines.base import EngineError
 from generation.models import Job
-from generation.outputs.encode import add_sound, encode_mp4
+from generation.outputs.encoding import (
+    MASTER,
+    Form,
+    Overlay,
+    Target,
+    add_sound,
+    carries_sound,
+    encode,
+    previews,
+    profile_of,
+    serves_as_master,
+    shape_of,
+)
+from generation.outputs.encoding import check as check_file
+from generation.outputs.orders import delivered, form_of, source_of
+from generation.outputs.passing import finished_frames
+from generation.outputs.provenance import claim_of, sign
+from generation.outputs.quality.check import Check, Checker
+from generation.outputs.visible import overlays_for
+from generation.worker import inputs
 from generation.worker.leases import Hold
 from generation.worker.patience import patiently
 from generation.worker.stream import FrameStream
-from mutoscope.media import MediaError, is_faststart, probe
 
 
 def make_clip(hold: Hold, stream: FrameStream, scratch: Path) -> None:
@@ -36,41 +54,74 @@ def make_clip(hold: Hold, stream: FrameStream, scratch: Path) -> None:
     be published.
     """
     job = hold.job
-    # 1. Encode, while the frames are still being made.
-    clip = scratch / "clip.mp4"
-    poster = _Poster(stream, job)
-    made = {"width": job.engine_width, "height": job.engine_height}
-    encode_mp4(poster.watch(), clip, **made, fps=job.fps, crop=(job.width, job.height))
+    source, form = source_of(job), form_of(job)
+    overlays = _visible_marks(hold, scratch)
+    # 1. Encode, while the frames are still being made: what is delivered, and what other forms are made from.
+    clip, master = scratch / f"clip.{profile_of(form).extension}", scratch / "master.mp4"
+    targets = [Target(clip, form, overlays)]
+    if overlays or not serves_as_master(form):
+        targets.append(Target(master, MASTER))
+    checker, digest = Checker(job), hashlib.sha256()
+    encode(finished_frames(stream, job, checker, digest), source, targets)
 
     # 2. Only a job whose engine ended well, and that is still ours, gets any further.
     done = stream.wait_until_complete()
+    recipe = {**done.recipe, "frames_sha256": digest.hexdigest()}
     hold.insist(
-        lambda: attempts.start_finishing(
-            job, done.recipe, steps=done.steps, seconds_ago=time.monotonic() - done.at
-        )
+        lambda: attempts.start_finishing(job, recipe, steps=done.steps, seconds_ago=time.monotonic() - done.at)
     )
 
-    # 3. Lay the sound under it, and check that it is what was asked for, by decoding it.
-    if done.sound is not None:
-        silent, clip = clip, scratch / "clip-with-sound.mp4"
-        add_sound(silent, done.sound, clip, seconds=job.frames / job.fps)
-    check_clip(clip, job, with_sound=done.sound is not None)
+    # 3. Lay the sound under them, and check that they are what was asked for, by decoding them, and worth having.
+    for target in targets:
+        if done.sound is not None and carries_sound(target.form):
+            silent = target.path.rename(target.path.with_stem(f"silent-{target.path.stem}"))
+            add_sound(silent, done.sound, target.path, source=source, form=target.form)
+        check_file(target.path, source, target.form, with_sound=done.sound is not None)
+    first, last = (inputs.fetched(scratch, name) for name in (inputs.FIRST, inputs.LAST))
+    check = checker.check(first=first, last=last)
 
-    # 4. Store, under a name of this attempt's own, which the attempt notes before anything is there.
-    asset = _asset(job, clip)
-    thumbnail, asset.color = thumbnail_of(poster.image()), average_color(poster.image())
+    # 4. What the library shows of it; from the master, marked anew, where the clip is no video.
+    seen_in, to_lay = (clip, ()) if profile_of(form).is_video else (master, _visible_marks(hold, scratch, MASTER))
+    shown = previews(seen_in, scratch, to_lay)
+
+    # 5. Sign what is handed out: it says for itself who made it, and with what.
+    claim = claim_of(job, first, recipe=recipe, last_picture=last)
+    asset = _asset(job, provenance=sign(clip, profile_of(form).media_type, claim), is_marked=bool(overlays))
+    sign(shown.poster, "image/jpeg", claim)
+    asset.size_bytes, asset.sha256 = clip.stat().st_size, _digest(clip)
+    asset.strip_tiles = shown.tiles
+    with Image.open(shown.poster) as poster:
+        thumbnail, asset.color = thumbnail_of(poster), average_color(poster)
+
+    # 6. Store, under a name of this attempt's own, which the attempt notes before anything is there.
     hold.insist(lambda: attempts.note_clip(job, asset.pk))
     try:
-        _store(hold, asset.file, "clip.mp4", clip.read_bytes)
-        _store(hold, asset.thumbnail, "poster.webp", lambda: thumbnail.data)
-        # 5. Publish: asset, success and event in one transaction.
-        _publish(hold, asset)
+        _store(hold, asset.file, clip.name, clip.read_bytes)
+        if master.exists():
+            _store(hold, asset.master, master.name, master.read_bytes)
+        _store(hold, asset.thumbnail, "thumbnail.webp", lambda: thumbnail.data)
+        _store(hold, asset.poster, shown.poster.name, shown.poster.read_bytes)
+        _store(hold, asset.strip, shown.strip.name, shown.strip.read_bytes)
+        _store(hold, asset.preview, shown.preview.name, shown.preview.read_bytes)
+        # 7. Publish: asset, check, success and event in one transaction.
+        _publish(hold, asset, check)
     except DatabaseError:
         # Whether it was committed is not known: a file too many is better than a clip without one.
         raise
     except BaseException:
         discard_files(asset)
         raise
+
+
+def _visible_marks(hold: Hold, scratch: Path, form: Form | None = None) -> tuple[Overlay, ...]:
+    """The marks that the workspace's clips carry now, for a clip in that form; None is the job's."""
+    job = hold.job
+    shape = shape_of(source_of(job), form or form_of(job))
+    return patiently(
+        lambda: overlays_for(job.workspace_id, shape.width, shape.height, scratch, seconds=shape.seconds),
+        wanted=hold.is_certain,
+        what="the visible mark",
+    )
 
 
 def _store(hold: Hold, field: FieldFile, name: str, content: Callable[[], bytes]) -> None:
@@ -96,13 +147,13 @@ def _store(hold: Hold, field: FieldFile, name: str, content: Callable[[], bytes]
         raise
 
 
-def _publish(hold: Hold, asset: Asset) -> None:
+def _publish(hold: Hold, asset: Asset, check: Check) -> None:
     """Publish the clip. Raises `attempts.Lost` when it certainly was not, else the database's error."""
     failed: list[DatabaseError] = []
 
     def succeed() -> None:
         try:
-            attempts.succeed(hold.job, asset)
+            attempts.succeed(hold.job, asset, check)
         except DatabaseError as error:
             failed.append(error)
             raise
@@ -115,70 +166,30 @@ def _publish(hold: Hold, asset: Asset) -> None:
         raise
 
 
-def check_clip(path: Path, job: Job, *, with_sound: bool = False) -> None:
-    """Raise `EngineError` unless the file is the clip that was asked for: codecs, size, length, layout."""
-    try:
-        media = probe(path, strict=True)
-    except MediaError as error:
-        raise EngineError("clip_broken", f"the clip does not decode: {error}", "ours") from error
-    video, sound = media.video, media.audio.codec if media.audio else None
-    found = (
-        (video.codec, video.pix_fmt, video.width, video.height, video.frames, sound, is_faststart(path))
-        if video
-        else None
-    )
-    wanted = ("h264", "yuv420p", job.width, job.height, job.frames, "aac" if with_sound else None, True)
-    if found != wanted:
-        raise EngineError(
-            "clip_broken",
-            "codec, pixel format, width, height, frames, codec of the sound and moov-first must be "
-            f"{wanted}, but are {found}",
-            "ours",
-        )
-
-
-class _Poster:
-    """Keeps the middle frame as it passes by, and lets no more frames pass than the clip is to have."""
-
-    def __init__(self, stream: FrameStream, job: Job) -> None:
-        self._stream, self._job = stream, job
-        self._frame = b""
-
-    def watch(self) -> Iterator[memoryview]:
-        for index, frame in enumerate(self._stream):
-            if index == self._job.frames // 2:
-                self._frame = bytes(frame)
-            if index < self._job.frames:
-                yield frame
-
-    def image(self) -> Image.Image:
-        job = self._job
-        whole = Image.frombytes("RGB", (job.engine_width, job.engine_height), self._frame)
-        # As ffmpeg crops: the middle, rounded to even pixels.
-        left, top = ((job.engine_width - job.width) // 2) & ~1, ((job.engine_height - job.height) // 2) & ~1
-        return whole.crop((left, top, left + job.width, top + job.height))
-
-
 def _subject(job: Job) -> str:
     """What the clip shows, for its name: the picture it was made from, else the beginning of its prompt."""
     return Path(job.picture.name).stem if job.picture else job.prompt
 
 
-def _asset(job: Job, clip: Path) -> Asset:
+def _digest(clip: Path) -> str:
     with clip.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _asset(job: Job, *, provenance: dict[str, Any], is_marked: bool) -> Asset:
+    profile, shape = profile_of(form_of(job)), delivered(job)
     return Asset(
         workspace_id=job.workspace_id,
         created_by_id=job.created_by_id,
         kind=Asset.Kind.VIDEO,
         origin=Asset.Origin.GENERATED,
-        name=f"{slugify(_subject(job))[:80] or job.pk}-{job.model}.mp4",
-        media_type="video/mp4",
-        uploaded_type="video/mp4",
-        size_bytes=clip.stat().st_size,
-        sha256=digest,
-        width=job.width,
-        height=job.height,
-        seconds=job.frames / job.fps,
-        fps=job.fps,
+        name=f"{slugify(_subject(job))[:80] or job.pk}-{job.model}.{profile.extension}",
+        media_type=profile.media_type,
+        uploaded_type=profile.media_type,
+        width=shape.width,
+        height=shape.height,
+        seconds=shape.seconds,
+        fps=shape.fps,
+        is_marked=is_marked,
+        provenance=provenance,
     )

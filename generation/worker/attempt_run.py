@@ -15,7 +15,6 @@ from typing import Any
 from django.conf import settings
 from django.db import close_old_connections
 
-from assets.models import Asset
 from generation import attempts, catalog
 from generation.catalog.schema import Preset
 from generation.engines.base import Cancelled, Checkpoint, EngineError, EngineRequest, Preempted
@@ -23,12 +22,11 @@ from generation.engines.frames import FrameRing
 from generation.engines.process import Checkpointing
 from generation.models import Job
 from generation.outputs.finish import make_clip
-from generation.worker import adapters, checkpoints
+from generation.worker import adapters, checkpoints, inputs
 from generation.worker.checkpoints import CheckpointKeeper
 from generation.worker.drain import Drain, Outlook, Wish
 from generation.worker.engine_process import EngineProcess
 from generation.worker.leases import Hold, LeaseKeeper
-from generation.worker.patience import patiently
 from generation.worker.progress import ProgressTeller
 from generation.worker.report import Reporter
 from generation.worker.stream import Abandoned, FrameStream, Made
@@ -79,6 +77,7 @@ class AttemptRun:
         self._started = False
         self._checkpoint: Checkpoint | None = None
         self._sound: Path | None = None
+        self._brought_sound: Path | None = None
         self._request: EngineRequest
         self._steps_ended_at = time.monotonic()
 
@@ -89,6 +88,7 @@ class AttemptRun:
         try:
             self._checkpoint = checkpoints.fetch(self.hold, self.folder)
             self._request = make_request(self.hold, self.folder, self.memory_plan)
+            self._brought_sound = inputs.fetch(self.hold, self.job.sound, self.folder / "brought", what="sound")
         except attempts.Lost:
             log.info("job %s: attempt %d is no longer wanted", self.job.pk, self.job.attempt)
         except EngineError as error:
@@ -129,7 +129,7 @@ class AttemptRun:
             recipe = self._generate()
             now = time.monotonic()
             self.station.engine_tail = now - self._steps_ended_at
-            self.stream.complete(Made(recipe, self._steps_done, now, self._sound))
+            self.stream.complete(Made(recipe, self._steps_done, now, self._brought_sound or self._sound))
         except (Cancelled, attempts.Lost):
             log.info("job %s: attempt %d is no longer wanted", self.job.pk, self.job.attempt)
         except Preempted:
@@ -265,8 +265,8 @@ def make_request(hold: Hold, folder: Path, memory_plan: str) -> EngineRequest:
         mode=job.mode,
         prompt=job.prompt,
         negative_prompt=job.negative_prompt,
-        image=_copy(hold, job.picture, folder / "picture"),
-        last_image=_copy(hold, job.last_picture, folder / "last-picture"),
+        image=inputs.fetch(hold, job.picture, folder / inputs.FIRST),
+        last_image=inputs.fetch(hold, job.last_picture, folder / inputs.LAST),
         width=job.engine_width,
         height=job.engine_height,
         frames=job.engine_frames,
@@ -289,22 +289,3 @@ def _preset(job: Job) -> Preset | None:
     if preset is None:
         raise EngineError("preset_gone", f"the preset {job.preset} is no longer in the catalog", "ours")
     return preset
-
-
-def _copy(hold: Hold, picture: Asset | None, target: Path) -> Path | None:
-    """The picture on local disk, at `target` with the picture's own suffix; None where there is none."""
-    if picture is None:
-        return None
-    if picture.deleted_at:
-        raise EngineError("picture_deleted", "the picture was deleted before the job could begin", "user")
-    target = target.with_suffix(Path(str(picture.file)).suffix)
-
-    def copy() -> None:
-        with picture.file.open("rb") as source, target.open("wb") as file:
-            shutil.copyfileobj(source, file)
-
-    try:
-        patiently(copy, wanted=hold.is_certain, what="the picture")
-    except FileNotFoundError as error:
-        raise EngineError("picture_missing", "the picture is missing in the storage", "machine") from error
-    return target

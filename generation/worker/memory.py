@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ import psutil
 
 from generation.catalog.schema import Model
 from generation.engines.base import KEPT_ADAPTERS_MIB
+
+log = logging.getLogger(__name__)
 
 MIB = 2**20
 
@@ -33,7 +36,8 @@ def footprint(pid: int, vram_of: VramOf | None = None) -> Footprint:
     process = psutil.Process(pid)
     family = [process, *process.children(recursive=True)]
     gpu = vram_of([member.pid for member in family]) if vram_of else None
-    return Footprint(sum(_own_memory(member) for member in family) // MIB, gpu or 0)
+    main = _own_memory(process) + sum(_memory_of_child(child) for child in family[1:])
+    return Footprint(main // MIB, gpu or 0)
 
 
 def _own_memory(process: psutil.Process) -> int:
@@ -43,6 +47,18 @@ def _own_memory(process: psutil.Process) -> int:
     """
     memory = process.memory_info()
     return int(memory.rss - getattr(memory, "shared", 0))
+
+
+def _memory_of_child(process: psutil.Process) -> int:
+    """Bytes that would be free if the process ended; none where it has.
+
+    What a fork has in common with its parent does not count: PyTorch's compiler forks a process for each core, and
+    `_own_memory` would find in each of them the same 220 MiB.
+    """
+    try:
+        return int(process.memory_full_info().uss)
+    except psutil.NoSuchProcess:
+        return 0
 
 
 def growth_allowed(model: Model) -> int:
@@ -60,16 +76,17 @@ class DriftWatch:
         self._pid: int | None = None
         self._baseline: Footprint | None = None
 
-    def growth(self, pid: int) -> int:
-        """MiB by which the process has grown since it was first asked about; 0 the first time."""
+    def has_drifted(self, pid: int) -> bool:
+        """Whether the process has grown by more than it may since it was first asked about."""
         try:
             now = footprint(pid, self._vram_of)
         except psutil.Error:
-            return 0
+            return False
         if pid != self._pid or self._baseline is None:
             self._pid, self._baseline = pid, now
-        return now.growth_since(self._baseline)
-
-    def has_drifted(self, pid: int) -> bool:
-        """Whether it has grown by more than it may."""
-        return self.growth(pid) > self._limit
+        has = now.growth_since(self._baseline) > self._limit
+        if has:
+            log.warning(
+                "the engine may grow by %d MiB, but held %s and holds %s", self._limit, self._baseline, now
+            )
+        return has

@@ -25,7 +25,7 @@ class Made:
     at: float
     """When it was done, `time.monotonic()`."""
     sound: Path | None = None
-    """The clip's, a WAV; None of a silent one."""
+    """What is laid under the clip: what the job brought, else what the engine made; None of a silent one."""
 
 
 class FrameStream:

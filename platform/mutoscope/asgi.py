@@ -1,7 +1,7 @@
 """The web server's application: Django, and before it what lasts long or is only bytes.
 
-Live streams (`mutoscope.api.streams`), files on local disk (`/files/…`, with byte ranges, which players need) and
-the pages' own files are served without a thread each; everything else is Django's.
+Live streams (`mutoscope.api.streams`), media on local disk (`mutoscope.files`, with byte ranges, which players
+need) and the pages' own files are served without a thread each; everything else is Django's.
 """
 
 from __future__ import annotations
@@ -20,38 +20,45 @@ django_application = get_asgi_application()  # before what follows: it sets up t
 
 from asgi_correlation_id import CorrelationIdMiddleware  # noqa: E402
 from django.conf import settings  # noqa: E402
-from django.core.files.storage import default_storage  # noqa: E402
 from django.templatetags.static import static  # noqa: E402
 from starlette.applications import Starlette  # noqa: E402
 from starlette.exceptions import HTTPException  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 from starlette.requests import Request  # noqa: E402
-from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response  # noqa: E402
+from starlette.responses import JSONResponse, RedirectResponse, Response  # noqa: E402
 from starlette.routing import Mount, Route  # noqa: E402
 from starlette.types import ASGIApp, Message, Receive, Scope, Send  # noqa: E402
 
-from assets.storage import FILES, SignedFileSystemStorage  # noqa: E402
+from assets.storage import FILES, PARTS  # noqa: E402
+from mutoscope import files  # noqa: E402
 from mutoscope.api.auth import REALM  # noqa: E402
 from mutoscope.api.errors import MEDIA_TYPE, problem  # noqa: E402
 from mutoscope.api.streams import Hub, job_stream  # noqa: E402
-from mutoscope.errors import NotFound, Refusal  # noqa: E402
+from mutoscope.errors import Refusal  # noqa: E402
 from mutoscope.static_files import static_files  # noqa: E402
+
+_ADMIN = "/admin/"
 
 
 class BodyLimit:
-    """Refuses request bodies over `UPLOAD_MAX_BYTES` before, or as soon as, they are too large."""
+    """Refuses request bodies before, or as soon as, they are too large: over `FORM_MAX_BYTES`.
+
+    Operators may send more, for the adapters that they add in the admin. Parts of uploads are held against what
+    was announced.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"].startswith(PARTS):
             await self.app(scope, receive, send)
             return
-        limit: int = settings.UPLOAD_MAX_BYTES
-        announced = dict(scope["headers"]).get(b"content-length", b"0")
-        if announced.isdigit() and int(announced) > limit:
-            await _too_large(limit)(scope, receive, send)
+        limit: int = settings.UPLOAD_MAX_BYTES if scope["path"].startswith(_ADMIN) else settings.FORM_MAX_BYTES
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        announced = int(length) if length.isdigit() else 0
+        if announced > limit:
+            await _too_large(limit, announced)(scope, receive, send)
             return
         received = 0
 
@@ -66,14 +73,23 @@ class BodyLimit:
         try:
             await self.app(scope, counted, send)
         except _BodyTooLarge:
-            await _too_large(limit)(scope, receive, send)
+            await _too_large(limit, received)(scope, receive, send)
 
 
 class _BodyTooLarge(Exception):
     pass
 
 
-def _too_large(limit: int) -> Response:
+def _too_large(limit: int, size: int) -> Response:
+    """Where a file of this size may come straight to the storage, the refusal says so."""
+    if limit < size <= settings.UPLOAD_MAX_BYTES:
+        return _problem(
+            413,
+            "use_direct_upload",
+            f"a request may have at most {limit:,} bytes, but this one has more; "
+            "larger files go straight to the storage, by POST /api/v1/uploads",
+        )
+    limit = settings.UPLOAD_MAX_BYTES
     return _problem(413, "too_large", f"a request may have at most {limit:,} bytes, but this one has more")
 
 
@@ -81,29 +97,6 @@ def _problem(
     status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, **more: Any
 ) -> JSONResponse:
     return JSONResponse(problem(status, code, detail, **more), status, headers, media_type=MEDIA_TYPE)
-
-
-async def file(request: Request) -> Response:
-    """A file on local disk, for whoever has a link that has not expired."""
-    storage = default_storage
-    path = (
-        storage.path_of_token(request.path_params["token"])
-        if isinstance(storage, SignedFileSystemStorage)
-        else None
-    )
-    if path is None:
-        raise NotFound("the link leads nowhere or has expired: ask for the asset again to get a fresh one")
-    return FileResponse(
-        path,
-        filename=path.name,  # and not what the address says: it also decides the media type
-        content_disposition_type="attachment" if "download" in request.query_params else "inline",
-        headers={
-            "Cache-Control": "private, max-age=3600",
-            # Whatever a file turns out to be, a browser must not run it as a page of ours.
-            "Content-Security-Policy": "sandbox; default-src 'none'",
-            "X-Content-Type-Options": "nosniff",
-        },
-    )
 
 
 async def favicon(request: Request) -> Response:
@@ -138,7 +131,8 @@ application = CorrelationIdMiddleware(
     Starlette(
         routes=[
             Route("/api/v1/jobs/{job_id:uuid}/events/stream", job_stream),
-            Route(FILES + "{token}/{name}", file),
+            Route(FILES + "{token}/{name}", files.file),
+            Route(PARTS + "{token}", files.part, methods=["PUT"]),
             Route("/favicon.ico", favicon),
             Mount(settings.STATIC_URL, static_files()),
             Mount("/", django_application),  # type: ignore[arg-type]  # two spellings of ASGI

@@ -37,6 +37,10 @@ BOOKS_INTERVAL = 60.0
 """Seconds between looks for credits that expire or come anew: each takes a batch, so that recovery can wait."""
 CLIPS_INTERVAL = 600.0
 """Seconds between looks for clips that plans keep no longer: they are kept by days, and a look reads them all."""
+UPLOADS_INTERVAL = 15.0
+"""Seconds between looks for uploads that were not completed in time, or whose ticket was lost."""
+SWEEP_INTERVAL = 600.0
+"""Seconds between looks for what uploads have left in the storage, which is asked what it holds."""
 TICK = 1.0
 """Seconds between the calls of `on_tick`."""
 
@@ -143,6 +147,8 @@ def _configuration() -> dict[str, Any]:
             "retain": {"task": "generation.retain", "schedule": every_round * RETENTION_ROUNDS},
             "keep_books": {"task": "billing.keep_books", "schedule": BOOKS_INTERVAL},
             "settle_payments": {"task": "billing.settle_payments", "schedule": BOOKS_INTERVAL},
+            "tend_uploads": {"task": "generation.tend_uploads", "schedule": UPLOADS_INTERVAL},
+            "sweep_uploads": {"task": "generation.sweep_uploads", "schedule": SWEEP_INTERVAL},
             "retire_clips": {"task": "generation.retire_clips", "schedule": CLIPS_INTERVAL},
         },
     }

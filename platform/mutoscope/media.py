@@ -118,13 +118,15 @@ def ffmpeg_executable() -> str:
         raise FfmpegMissingError(message) from error
 
 
-def probe(path: str | Path, *, strict: bool = False, timeout: float = 60.0) -> MediaInfo:
+def probe(
+    path: str | Path, *, strict: bool = False, timeout: float = 60.0, containers: tuple[str, ...] = CONTAINERS
+) -> MediaInfo:
     """What the file at ``path`` holds, measured by reading every packet.
 
     With ``strict`` everything is decoded to the end as well, and a file that is damaged, or shorter than it
-    says, is refused. ``timeout`` is in seconds. Raises MediaError.
+    says, is refused. ``timeout`` is in seconds; ``containers`` are those that it may be. Raises MediaError.
     """
-    source = _untrusted(path)
+    source = untrusted(path, containers)
     streams = [source["V:0?"], source["a:0?"]]  # a capital V leaves out cover pictures
     packets = ffmpeg.output(*streams, "pipe:", format="framecrc", codec="copy")
     if strict:
@@ -144,7 +146,7 @@ def remux_without_metadata(source: str | Path, target: str | Path, *, muxer: str
     Tags, chapters, cover pictures, subtitles and data tracks (where phones and cameras keep the position)
     stay behind; the rotation is kept. MP4 and MOV files can be played while they load. Raises MediaError.
     """
-    streams = _untrusted(path=source)
+    streams = untrusted(path=source)
     options: dict[str, Any] = {"format": muxer, "codec": "copy", "map_metadata": -1, "map_chapters": -1}
     if muxer in {"mp4", "mov"}:
         options["movflags"] = "+faststart"
@@ -161,7 +163,7 @@ def frame_as_png(path: str | Path, *, at: float, max_side: int, timeout: float =
     """
     fit = f"scale='min({max_side},iw)':'min({max_side},ih)':force_original_aspect_ratio=decrease"
     output = ffmpeg.output(
-        _untrusted(path, ss=at)["V:0"],
+        untrusted(path, ss=at)["V:0"],
         "pipe:",
         format="image2pipe",
         vcodec="png",
@@ -262,11 +264,12 @@ class _Log:
         return "\n".join(self.head).partition("\n[info] Output #0,")[2].partition("\n[info] Output #1,")[0]
 
 
-def _untrusted(path: str | Path, **options: Any) -> Any:
+def untrusted(path: str | Path, containers: tuple[str, ...] = CONTAINERS, **options: Any) -> Any:
+    """A file as an input of ffmpeg's that can open nothing else, and no frame that is too large."""
     # "file:" keeps a name such as "concat:a|b" from being taken for a protocol.
     return ffmpeg.input(
         f"file:{Path(path).resolve()}",
-        format_whitelist=",".join(CONTAINERS),
+        format_whitelist=",".join(containers),
         protocol_whitelist="file",
         max_pixels=MAX_FRAME_PIXELS,
         **options,

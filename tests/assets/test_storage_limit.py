@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from django.core.files.storage import default_storage
 from django.test import Client
@@ -12,11 +10,13 @@ from rest_framework.test import APIClient
 
 from assets.models import Asset
 from assets.selectors import used_bytes
-from assets.services import delete, upload
+from assets.services import upload
+from assets.trash import delete
 from billing.models import Plan
 from mutoscope.accounts.models import Workspace
 from mutoscope.accounts.selectors import Access
 from tests.conftest import is_problem, picture_file
+from tests.mutoscope.dashboard.sending import announce
 
 ASSETS = "/api/v1/assets"
 
@@ -53,15 +53,14 @@ def test_an_upload_over_the_api(api: APIClient, workspace: Workspace) -> None:
 
 
 @pytest.mark.usefixtures("full")
-@pytest.mark.parametrize("fields", [{}, {"into": "form"}])
-def test_an_upload_on_the_pages(access: Access, client: Client, fields: dict[str, Any]) -> None:
+def test_an_upload_on_the_pages(access: Access, client: Client) -> None:
     assert access.user is not None
     client.force_login(access.user)
-    answer = client.post(
-        reverse("dashboard:upload"), {"file": picture_file(), **fields}, headers={"HX-Request": "true"}
-    )
-    assert answer.status_code == 422
-    assert "still.png: the plan Studio allows 1 MiB of files" in answer.content.decode()
+    answer = announce(client, "still.png", picture_file().read())
+    assert answer.status_code == 429
+    assert "the plan Studio allows 1 MiB of files" in answer.content.decode()
+    html = client.post(reverse("dashboard:upload"), {"file": picture_file()}, follow=True).content.decode()
+    assert "still.png: the plan Studio allows 1 MiB of files" in html
     html = client.post(reverse("dashboard:create"), {"model": "still", "file": picture_file()}).content.decode()
     assert "the plan Studio allows 1 MiB of files" in html
     assert Asset.objects.count() == 1

@@ -103,6 +103,14 @@ def test_what_fails_is_told_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch
     assert "faster" not in default
 
 
+def test_a_memory_plan_is_a_variant(tmp_path: Path) -> None:
+    spec = TINY["wan-a14b"]
+    bench = gpu.Bench(spec, gpu.clips_of(spec, 2), tmp_path, 1e9)
+    assert [row["plan"] for row in bench.rows("offload")] == ["offload", "offload"]
+    svd = gpu.Bench(TINY["svd"], [], tmp_path, 1e9)
+    assert [row["skipped"] for row in svd.rows("fp8")] == ["the model has no memory plan 'fp8'"]
+
+
 def test_frames_are_read_out_of_the_ring_while_they_are_written() -> None:
     """More of them than it has room for."""
     np = pytest.importorskip("numpy")
@@ -129,6 +137,15 @@ def test_it_names_the_models_there_are(
     with pytest.raises(SystemExit):
         gpu.main()
     assert "hunyuan-i2v" in capsys.readouterr().err
+
+
+def test_it_names_the_variants_there_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench.gpu", "--variants", "stock,slowest"])
+    with pytest.raises(SystemExit):
+        gpu.main()
+    assert "--variants must be of stock, default, fastest, full, lean" in capsys.readouterr().err
 
 
 def test_it_needs_nothing_but_what_models_need() -> None:

@@ -49,7 +49,7 @@ def test_a_plan_is_made_and_changed_with_every_limit(operator: Client) -> None:
     }  # fmt: skip
     page = operator.get(f"{PLANS}team/change/").content.decode()
     assert 'value="paid, free"' in page
-    assert "clips are made without a mark as yet" in page
+    assert "Clips carry the operator" in page
     assert operator.post(f"{PLANS}team/change/", {**PLAN, "queued_jobs": "21", "slug": "other"}).status_code == 302
     assert Plan.objects.get(slug="team").queued_jobs == 21
 

@@ -27,7 +27,7 @@ def breaches(told: list[Story]) -> Iterator[Breach]:
     twins: defaultdict[tuple[object, ...], dict[str, Story]] = defaultdict(dict)
     for story in told:
         if story.job.output is not None:
-            twins[_request(story.job)].setdefault(story.job.output.sha256, story)
+            twins[_request(story.job)].setdefault(story.job.recipe.get("frames_sha256", ""), story)
     for different in twins.values():
         first, *others = different.values()
         for other in others:
@@ -54,7 +54,7 @@ def _owned(told: list[Story]) -> Iterator[Breach]:
 
 
 def _request(job: Job) -> tuple[object, ...]:
-    """Jobs that agree in this must have the same clip, byte for byte, however often they were broken off."""
+    """Jobs that agree in this must have the same frames, byte for byte, however often they were broken off."""
     picture = job.picture.sha256 if job.picture else ""
     words = job.prompt if job.model != "still" else ""
     return (job.model, job.mode, picture, words, job.size, job.frames, job.fps, job.steps, job.seed, job.preset)

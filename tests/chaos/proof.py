@@ -174,7 +174,7 @@ def storage() -> Iterator[Breach]:
     assert isinstance(default_storage, FileSystemStorage)
     root = Path(default_storage.base_location)
     there = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
-    rows = Asset.objects.filter(deleted_at=None).values_list("file", "thumbnail")
+    rows = Asset.objects.filter(discarded_at=None).values_list("file", "thumbnail")
     named = {name for row in rows for name in row if name}
     for name in sorted(there - named):
         what = "checkpoint" if name.startswith("checkpoints/") else "file"

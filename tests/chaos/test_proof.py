@@ -20,7 +20,7 @@ from generation.engines.base import EngineRequest, EngineSetup
 from generation.engines.frames import FrameRing
 from generation.engines.process import Checkpointing
 from generation.models import Attempt, Flow, Job, JobEvent, Worker
-from generation.outputs.encode import encode_mp4
+from generation.outputs.encoding import MASTER, Source, Target, encode
 from generation.scheduling.claims import Claimant, claim
 from generation.worker.engine_process import EngineProcess
 from mutoscope.accounts.selectors import Access
@@ -42,10 +42,11 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, dict[str, obj
     try:
         request = EngineRequest("t2v", "", 64, 64, 8, 8, seed=3, steps=8)
         recipe = engine.run(request, ring, Checkpointing(folder, 3600), Follower())
-        encode_mp4((ring.slot(i) for i in range(8)), folder / "clip.mp4", width=64, height=64, fps=8)
+        encode((ring.slot(i) for i in range(8)), Source(64, 64, 8, 8), [Target(folder / "clip.mp4", MASTER)])
+        frames = hashlib.sha256(b"".join(bytes(ring.slot(i)) for i in range(8))).hexdigest()
     finally:
         engine.kill()
-    return (folder / "clip.mp4").read_bytes(), dict(recipe)
+    return (folder / "clip.mp4").read_bytes(), {**recipe, "frames_sha256": frames}
 
 
 @pytest.fixture

@@ -10,12 +10,16 @@ from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from assets import services as asset_services
+from assets import trash
 from assets.models import Asset
 from generation import attempts, catalog, control, services
 from generation.models import Adapter, Job
+from generation.outputs.quality import verdict_on
+from generation.outputs.quality.check import Check
 from mutoscope.accounts.models import User
 from mutoscope.accounts.selectors import Access
 from tests.conftest import is_problem, picture_file
@@ -58,11 +62,46 @@ def test_the_clip_of_a_job_is_told(api: APIClient, access: Access) -> None:
     assert body["output"]["url"]
 
 
+def test_the_quality_of_a_clip_is_told_with_the_job_and_with_the_clip(api: APIClient, access: Access) -> None:
+    job = finishing(access)
+    clip = unsaved_clip(job)
+    attempts.succeed(job, clip, Check(verdict_on(["flickers"]), {"flicker": 7.5, "last_frame": None}))
+    other = submit(access)
+    body = api.get(f"{JOBS}/{job.pk}").json()
+    assert body["check"] == {
+        "verdict": "doubtful",
+        "problems": [{"code": "flickers", "sentence": "flickers"}],
+        "figures": {"flicker": 7.5, "last_frame": None},
+    }
+    assert api.get(f"/api/v1/assets/{clip.pk}").json()["check"] == body["check"]
+    assert [row["check"] for row in api.get(JOBS).json()["results"]] == [None, body["check"]]
+    assert [row["check"] for row in api.get("/api/v1/assets").json()["results"]] == [body["check"]]
+    assert api.get(f"{JOBS}/{other.pk}").json()["check"] is None
+
+
+def test_telling_the_quality_costs_no_query_a_clip(
+    api: APIClient, access: Access, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    def make(count: int) -> None:
+        for _ in range(count):
+            job = finishing(access)
+            attempts.succeed(job, unsaved_clip(job), Check(verdict_on(["flickers"])))
+
+    make(1)
+    for address in (JOBS, "/api/v1/assets"):
+        api.get(address)  # what is looked up once for the process
+        with django_assert_num_queries(20, exact=False) as few:
+            api.get(address)
+        make(2)
+        with django_assert_num_queries(len(few)):
+            api.get(address)
+
+
 def test_a_deleted_clip_is_told_no_more(api: APIClient, access: Access) -> None:
     job = finishing(access)
     clip = unsaved_clip(job)
     attempts.succeed(job, clip)
-    asset_services.delete(access, clip.pk)
+    trash.delete(access, clip.pk)
     assert api.get(f"{JOBS}/{job.pk}").json()["output"] is None
     assert api.get(JOBS).json()["results"][0]["output"] is None
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from math import inf
 
 import pytest
 from django.core.files.storage import default_storage
 from django.test import Client
 from django.utils import timezone
-from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
+from pytest_django import DjangoAssertNumQueries
 
+from assets import trash
 from assets.models import Asset
 from billing.models import Plan, PlanOverride
 from generation import attempts, retention
@@ -37,9 +39,7 @@ def made(job: Job, ago: timedelta) -> Asset:
     return Asset.objects.get(pk=job.output.pk)
 
 
-def test_an_old_clip_goes_and_its_row_stays(
-    job: Job, picture: Asset, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
-) -> None:
+def test_an_old_clip_goes_and_its_row_stays(job: Job, picture: Asset) -> None:
     Plan.objects.filter(slug="studio").update(retention_days=3)
     Asset.objects.filter(pk=picture.pk).update(created_at=timezone.now() - 9 * DAY)
     clip = made(job, 3 * DAY - timedelta(minutes=1))
@@ -48,12 +48,13 @@ def test_an_old_clip_goes_and_its_row_stays(
     assert clip.deleted_at is None
     clip = made(job, 3 * DAY + timedelta(minutes=1))
     assert default_storage.exists(clip.file.name)
-    with django_capture_on_commit_callbacks(execute=True):
-        assert retention.discard_outdated_clips() == 1
+    assert retention.retire_outdated_clips() == 1
+    assert trash.discard_due(until=inf) == 1
     clip.refresh_from_db()
     assert clip.deleted_at is not None
+    assert clip.discarded_at is not None
     assert not default_storage.exists(clip.file.name)
-    assert retention.discard_outdated_clips() == 0
+    assert retention.retire_outdated_clips() == 0
     picture.refresh_from_db()
     assert picture.deleted_at is None
     job.refresh_from_db()
@@ -62,7 +63,7 @@ def test_an_old_clip_goes_and_its_row_stays(
 
 def test_a_plan_without_a_limit_keeps_clips(job: Job) -> None:
     made(job, 4000 * DAY)
-    assert retention.discard_outdated_clips() == 0
+    assert retention.retire_outdated_clips() == 0
 
 
 def test_an_override_keeps_clips_longer_until_it_ends(job: Job, access: Access) -> None:
@@ -75,10 +76,10 @@ def test_an_override_keeps_clips_longer_until_it_ends(job: Job, access: Access) 
         reason="a film",
         ends_at=timezone.now() + DAY,
     )
-    assert retention.discard_outdated_clips() == 0
+    assert retention.retire_outdated_clips() == 0
     PlanOverride.objects.update(created_at=timezone.now() - DAY)
     PlanOverride.objects.update(ends_at=timezone.now())
-    assert retention.discard_outdated_clips() == 1
+    assert retention.retire_outdated_clips() == 1
 
 
 def test_each_workspace_has_its_own_days_in_few_queries(
@@ -87,7 +88,7 @@ def test_each_workspace_has_its_own_days_in_few_queries(
     Plan.objects.update(retention_days=3)
     made(job, 2 * DAY)
     with django_assert_num_queries(5):  # whose clips there are, three for their days, and the clips
-        retention.discard_outdated_clips()
+        retention.retire_outdated_clips()
     clip = job.output
     for number in range(3):
         other = workspace_of(number)
@@ -98,7 +99,7 @@ def test_each_workspace_has_its_own_days_in_few_queries(
     Plan.objects.filter(slug__startswith="plan-").update(retention_days=3)
     Asset.objects.exclude(pk=clip and clip.pk).update(created_at=timezone.now() - DAY)
     with django_assert_num_queries(5):
-        assert retention.discard_outdated_clips() == 0
+        assert retention.retire_outdated_clips() == 0
 
 
 def test_the_job_s_page_says_how_long_its_clip_is_kept(job: Job, access: Access, client: Client) -> None:

@@ -303,6 +303,6 @@ def test_a_job_given_back_keeps_the_progress_of_its_checkpoint(access: Access) -
     job = running(access)
     attempts.note_progress(job, 0.9)
     Job.objects.filter(pk=job.pk).update(checkpoint="checkpoints/x", checkpoint_step=6)
-    attempts.give_back(job, "stopped", "the worker was stopped", counts=False)
+    attempts.give_back(job, "stopped", "the worker was stopped", blame="", counts=False)
     job.refresh_from_db()
     assert (job.progress, job.failures) == (6 / 8, 0)

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from assets.models import Asset
+from assets import trash
 from billing import ledger
 from billing.entitlements import entitlements_of
 from billing.models import Plan, PlanOverride
@@ -79,7 +79,7 @@ def test_files_in_the_library(access: Access, workspace: Workspace) -> None:
     clip.size_bytes = 3 * 2**20
     clip.save()
     assert of(workspace)["storage_mib"].used == 3
-    Asset.objects.filter(pk=clip.pk).update(deleted_at=timezone.now())
+    trash.delete(access, clip.pk)
     assert of(workspace)["storage_mib"].used == 0
 
 

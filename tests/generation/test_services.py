@@ -8,7 +8,8 @@ from uuid import uuid4
 import pytest
 
 from assets.models import Asset
-from assets.services import delete, upload
+from assets.services import upload
+from assets.trash import delete
 from billing.errors import LimitReached, NotInPlan
 from billing.models import Plan
 from billing.services import subscribe

@@ -134,10 +134,22 @@ class JobsMachine(RuleBasedStateMachine):
         attempts.settle_error(copy, EngineError("out_of_memory" if memory else "broken", "it broke", blame))
 
     @rule(copy=copies)
+    def break_clip(self, copy: Job) -> None:
+        before = Job.objects.get(pk=copy.pk)
+        held, checks = self.holds(copy), before.clip_checks.count()
+        attempts.settle_error(copy, EngineError("clip_broken", "the clip is black", "ours"))
+        after = Job.objects.get(pk=copy.pk)
+        assert after.clip_checks.count() == checks + held
+        if held:
+            assert after.state == ("failed" if before.is_reseeded else "queued")
+            assert (after.is_reseeded, after.failures) == (True, before.failures)
+            assert (after.seed == before.seed) == before.is_reseeded
+
+    @rule(copy=copies)
     def drain(self, copy: Job) -> None:
         before = Job.objects.get(pk=copy.pk)
         held = self.holds(copy)
-        assert attempts.give_back(copy, "stopped", "the worker was stopped", counts=False) == held
+        assert attempts.give_back(copy, "stopped", "the worker was stopped", blame="", counts=False) == held
         if held:
             assert Job.objects.get(pk=copy.pk).failures == before.failures
 
@@ -228,6 +240,14 @@ class JobsMachine(RuleBasedStateMachine):
             under_way = [number for number, outcome in numbers if outcome == Attempt.Outcome.UNDER_WAY]
             assert under_way == ([job.attempt] if job.state in Job.HELD else [])
             assert job.failures <= 3
+
+    @invariant()
+    def a_broken_clip_is_made_once_more(self) -> None:
+        for job in Job.objects.all():
+            broken = list(job.clip_checks.order_by("attempt").values_list("verdict", flat=True))
+            assert len(broken) <= 2
+            assert job.is_reseeded == bool(broken)
+            assert len(broken) < 2 or job.state == "failed"
 
     # --- The model ---
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from django.core.files.storage import default_storage
 from rest_framework.test import APIClient
 
 from assets.models import Asset
+from assets.storage import Incoming, Part, media
 from tests.conftest import is_problem, picture_file
 
 
@@ -57,10 +59,28 @@ def test_a_part_beyond_the_end_is_refused(server: str, picture: Asset) -> None:
     assert httpx.get(picture.file.url, headers={"Range": "bytes=99999999-"}).status_code == 416
 
 
-def test_a_link_can_be_for_saving(server: str, picture: Asset) -> None:
-    disposition = httpx.get(f"{picture.file.url}?download").headers["content-disposition"]
-    assert disposition.startswith("attachment")
-    assert Path(picture.file.name).name in disposition
+def test_a_link_can_be_for_saving_under_the_assets_own_name(server: str, api: APIClient) -> None:
+    body = api.post("/api/v1/assets", {"file": picture_file(name="Café au lait.jpg")}).json()
+    response = httpx.get(body["download_url"])
+    assert response.headers["content-disposition"] == "attachment; filename*=utf-8''Caf%C3%A9%20au%20lait.png"
+    assert response.headers["content-type"] == "image/png"
+
+
+def test_a_file_is_not_sent_again_to_who_has_it(server: str, picture: Asset) -> None:
+    first = httpx.get(picture.file.url)
+    for known in (first.headers["etag"], f'W/{first.headers["etag"]}, "another"'):
+        again = httpx.get(picture.file.url, headers={"If-None-Match": known})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == first.headers["etag"]
+        assert again.headers["cache-control"] == first.headers["cache-control"]
+    assert httpx.get(picture.file.url, headers={"If-None-Match": '"another"'}).status_code == 200
+
+
+def test_its_headers_can_be_asked_for_alone(server: str, picture: Asset) -> None:
+    response = httpx.head(picture.file.url)
+    assert (response.status_code, response.content) == (200, b"")
+    assert int(response.headers["content-length"]) == picture.size_bytes
+    assert response.headers["accept-ranges"] == "bytes"
 
 
 def test_the_type_is_the_files_whatever_the_link_calls_it(server: str, picture: Asset) -> None:
@@ -72,11 +92,12 @@ def test_the_type_is_the_files_whatever_the_link_calls_it(server: str, picture: 
 
 def test_forged_links_lead_nowhere(server: str, picture: Asset) -> None:
     base, token, name = link_parts(picture)
-    payload, time, signature = token.rsplit(":", 2)
-    other = default_storage.url("secrets/django").split("/")[-2].rsplit(":", 2)
+    payload, signature = token.split(":")
+    other, _ = default_storage.url("secrets/django").split("/")[-2].split(":")
+    for_writing = media().part_link(Incoming(uuid4(), 9, 9), Part(1, 9), timedelta(hours=1)).url.rsplit("/")[-1]
     for forged in (
-        "x", token[:-1], token[1:], f"{payload}:{time}", f"{payload}x:{time}:{signature}",
-        f"{other[0]}:{time}:{signature}", f"{payload}:zzzzzz:{signature}", f"{payload}:{time}:", "%00", "é:é:é",
+        "x", token[:-1], token[1:], payload, f"{payload}x:{signature}", f"{other}:{signature}", f"{payload}:",
+        f"{payload}:{signature}:{signature}", "%00", "é:é:é", for_writing,
     ):  # fmt: skip
         is_problem(httpx.get(f"{base}/{forged}/{name}"), 404, "not_found")
 
@@ -112,7 +133,7 @@ def test_dots_in_the_address_lead_nowhere(server: str, picture: Asset, settings:
 class TestBodyLimit:
     @pytest.fixture(autouse=True)
     def _small_limit(self, settings: Any) -> None:
-        settings.UPLOAD_MAX_BYTES = 10_000
+        settings.UPLOAD_MAX_BYTES = settings.FORM_MAX_BYTES = 10_000
 
     def post(self, server: str, api: APIClient, **body: Any) -> httpx.Response:
         key = {"Authorization": f"Bearer {api.token}"}  # type: ignore[attr-defined]

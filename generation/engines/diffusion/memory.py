@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 PINNED_SHARE = 0.5
 """Of the main memory that is free: no more of it is pinned, for pinned memory cannot be swapped out."""
+ALLOCATOR_VARIABLES = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
+"""By which people tell PyTorch how to keep the GPU's memory."""
 CGROUP = Path("/sys/fs/cgroup")
 TEXT_ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 
@@ -54,8 +56,13 @@ PLANS = {
 
 
 def keep_in_one_piece() -> None:
-    """Have the GPU's memory that sizes of all kinds cut into pieces put together again. Before CUDA wakes up."""
-    os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
+    """Have the GPU's memory that sizes of all kinds cut into pieces put together again.
+
+    All that is taken from now on, and unless the environment says how memory is kept. By a call and not by one of
+    the variables: those are read when CUDA wakes up, which it does where some packages are imported (peft).
+    """
+    if not any(name in os.environ for name in ALLOCATOR_VARIABLES):
+        torch._C._accelerator_setAllocatorSettings("expandable_segments:True")
 
 
 def plan_called(name: str) -> Plan:

@@ -50,9 +50,6 @@ class WorkspaceAdmin(ModelAdmin):
     readonly_fields = ["id", "created_at"]
     inlines = [MembershipInline]
 
-    def has_delete_permission(self, request: HttpRequest, obj: Workspace | None = None) -> bool:
-        return False  # its files would stay in storage: removing a tenant is more than removing rows
-
     def get_queryset(self, request: HttpRequest) -> QuerySet[Workspace]:
         found: QuerySet[Workspace] = super().get_queryset(request)
         return found.annotate(_members=Count("memberships"))

@@ -8,6 +8,7 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
@@ -59,12 +60,30 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class Workspace(models.Model):
-    """The tenant: owns assets, jobs, plan and API keys."""
+    """The tenant: owns assets, jobs, plan and API keys.
+
+    The row outlives its deletion, without name, people, files and words, because the books and the costs of what
+    was made refer to it.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     name = models.CharField(max_length=120)
     created_at = models.DateTimeField(auto_now_add=True)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    emptied_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Since when no more of it is left than the books need."
+    )
     members = models.ManyToManyField(User, through="Membership", related_name="workspaces")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["deleted_at"], name="workspace_deleted", condition=Q(deleted_at__isnull=False)),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(emptied_at=None) | Q(deleted_at__isnull=False), name="workspace_emptied_was_deleted"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

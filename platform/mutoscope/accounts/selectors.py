@@ -49,7 +49,9 @@ def access_by_key(key: ApiKey) -> Access:
 
 def access_by_session(user: User, session: Any) -> Access | None:
     """What a signed-in person may do in the workspace they chose (else their first); None without one."""
-    memberships = list(user.memberships.select_related("workspace").order_by("pk"))
+    memberships = list(
+        user.memberships.select_related("workspace").filter(workspace__deleted_at=None).order_by("pk")
+    )
     chosen = str(session.get(SESSION_WORKSPACE, ""))
     membership = next((m for m in memberships if str(m.workspace_id) == chosen), None)
     membership = membership or (memberships[0] if memberships else None)

@@ -6,12 +6,13 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from datetime import timedelta
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
 from mutoscope.accounts.models import ApiKey, Membership, User, Workspace
-from mutoscope.errors import Refusal
+from mutoscope.errors import NotFound, Refusal
 
 KEY_PREFIX = "muto"
 LAST_USED_RESOLUTION = timedelta(minutes=1)
@@ -26,11 +27,22 @@ def create_workspace(owner: User, name: str) -> Workspace:
     return workspace
 
 
+def hold_workspace(workspace_id: UUID) -> None:
+    """Hold the workspace until the end of the transaction: what is put into it comes one by one.
+
+    Raises `NotFound` for one that has been deleted, so that nothing comes into it afterwards.
+    """
+    living = Workspace.objects.select_for_update(no_key=True).filter(deleted_at=None)
+    if living.filter(pk=workspace_id).only("pk").first() is None:
+        raise NotFound("the workspace has been deleted")
+
+
 @transaction.atomic
 def ensure_personal_workspace(user: User) -> Workspace:
     """The user's first workspace, made now if there is none. Safe to call at every sign-in."""
     User.objects.select_for_update().get(pk=user.pk)
-    membership = user.memberships.select_related("workspace").order_by("pk").first()
+    living = user.memberships.filter(workspace__deleted_at=None)
+    membership = living.select_related("workspace").order_by("pk").first()
     if membership:
         return membership.workspace
     return create_workspace(user, name=(user.name or user.email.partition("@")[0]).strip())

@@ -191,7 +191,7 @@ class Hub:
     async def _send_snapshot(self, job_id: UUID) -> None:
         try:
             message = await _in_database(
-                lambda: _snapshot(Job.objects.select_related("picture", "output").get(pk=job_id))
+                lambda: _snapshot(Job.objects.select_related("picture", "output__quality").get(pk=job_id))
             )
             self._told.pop(job_id, None)
             self.note(job_id, message)

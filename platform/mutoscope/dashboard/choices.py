@@ -13,6 +13,7 @@ from generation.catalog.schema import Mode, Model, Preset, Size
 from generation.models import Adapter
 from generation.prices import price_table
 from generation.requests import STANDARD
+from mutoscope.dashboard import delivery
 
 MODES = {
     Mode.IMAGE_TO_VIDEO.value: "From a picture",
@@ -192,6 +193,7 @@ def fitted(model: Model, plan: Entitlements, values: Mapping[str, Any]) -> dict[
         "fps": fps if fps in map(str, frames.fps) else str(frames.fps[0]),
         "tier": tier if tier in plan.tiers else plan.tiers[0],
         "preset": preset,
+        **delivery.fitted(plan, values),
         **{name: _named(model, preset, name, values.get(name)) for name in ("steps", "guidance")},
     }
 

@@ -8,9 +8,12 @@ from uuid import UUID, uuid4
 from django import forms
 from django.utils.datastructures import MultiValueDict
 
+from assets.services import NAME_LENGTH
 from generation import catalog
 from generation.adapters import AdapterWish
 from generation.catalog.schema import Mode
+from generation.models import VisibleMark
+from generation.outputs.visible.editing import USUAL, MarkWish
 from generation.services import JobRequest
 from mutoscope.accounts.models import ApiKey
 from mutoscope.errors import Refusal
@@ -22,6 +25,21 @@ class RefusableForm(forms.Form):
     def refuse(self, refusal: Refusal) -> None:
         """Show the refusal, word for word, at the field at fault or above the form."""
         self.add_error(refusal.field if refusal.field in self.fields else None, refusal.message)
+
+
+class AnnouncementForm(forms.Form):
+    """A file that the page is about to send. An empty one is refused as it would be when it is looked into."""
+
+    name = forms.CharField(max_length=NAME_LENGTH)
+    size_bytes = forms.IntegerField(min_value=0)
+
+    def announcement(self) -> dict[str, Any]:
+        """What `generation.uploads.announce` takes. Raises `Refusal`."""
+        if not self.is_valid():
+            raise Refusal("; ".join(f"{name}: {errors[0]}" for name, errors in self.errors.items()))
+        if not self.cleaned_data["size_bytes"]:
+            raise Refusal("The file is empty: it has 0 bytes.", code="empty")
+        return self.cleaned_data
 
 
 class CreateForm(RefusableForm):
@@ -43,6 +61,11 @@ class CreateForm(RefusableForm):
     steps = forms.IntegerField(required=False)
     guidance = forms.FloatField(required=False)
     seed = forms.IntegerField(required=False)
+    format = forms.CharField(required=False)
+    quality = forms.CharField(required=False)
+    output_fps = forms.IntegerField(required=False)
+    loop = forms.CharField(required=False)
+    sound = forms.UUIDField(required=False)
     tier = forms.CharField(required=False)
 
     @property
@@ -104,3 +127,49 @@ class KeyForm(RefusableForm):
 
     name = forms.CharField(required=False, max_length=80, strip=True)
     scopes = forms.MultipleChoiceField(required=False, choices=ApiKey.Scope.choices)
+
+
+class MarkForm(RefusableForm):
+    """The workspace's visible mark; sizes are in percent, as people say them."""
+
+    is_on = forms.BooleanField(required=False)
+    text = forms.CharField(required=False, max_length=200)
+    picture = forms.FileField(required=False, allow_empty_file=True)
+    without_picture = forms.BooleanField(required=False)
+    position = forms.CharField(required=False, initial=USUAL.position)
+    size = forms.FloatField(initial=100 * USUAL.size)
+    opacity = forms.FloatField(initial=100 * USUAL.opacity)
+    drifts = forms.BooleanField(required=False)
+
+    @staticmethod
+    def initial_of(mark: VisibleMark | None) -> dict[str, Any]:
+        """What the form starts from: the mark that is there, else the usual one."""
+        found = mark or USUAL
+        return {
+            "is_on": found.is_on,
+            "text": found.text,
+            "position": found.position,
+            "size": round(100 * found.size),
+            "opacity": round(100 * found.opacity),
+            "drifts": found.drifts,
+        }
+
+    def to_wish(self) -> MarkWish:
+        """The mark that is asked for."""
+        asked = self.cleaned_data
+        return MarkWish(
+            is_on=asked["is_on"],
+            text=asked["text"],
+            picture=asked["picture"],
+            without_picture=asked["without_picture"],
+            position=asked["position"],
+            size=asked["size"] / 100,
+            opacity=asked["opacity"] / 100,
+            drifts=asked["drifts"],
+        )
+
+
+class GoodbyeForm(RefusableForm):
+    """The password again, before something is deleted for good."""
+
+    password = forms.CharField(required=False, max_length=128, strip=False)

@@ -67,6 +67,23 @@ def workspace_page(*methods: str, needs: str = "") -> Callable[[View[P]], Callab
     return decorate
 
 
+def person_page(
+    *methods: str,
+) -> Callable[[Callable[[Visit, User], HttpResponseBase]], Callable[[Visit], HttpResponseBase]]:
+    """Makes a page of a view `(request, user)`, for signed-in people, be they in a workspace or not."""
+
+    def decorate(view: Callable[[Visit, User], HttpResponseBase]) -> Callable[[Visit], HttpResponseBase]:
+        @never_cache
+        @require_http_methods(methods)
+        @wraps(view)
+        def gate(request: Visit) -> HttpResponseBase:
+            return view(request, request.user) if isinstance(request.user, User) else _to_sign_in(request)
+
+        return gate
+
+    return decorate
+
+
 def may(access: Access, right: str) -> bool:
     """Whether the person has a scope, or `MANAGE`."""
     return access.manages if right == MANAGE else access.allows(right)

@@ -76,6 +76,8 @@ def facts(plan: Entitlements, names: Mapping[str, str]) -> list[Fact]:
         "allowed_presets": ("Presets", ", ".join(plan.allowed_presets) or "all"),
         "max_pixels": ("Largest clip", _or_none(plan.max_pixels, "pixels")),
         "max_seconds": ("Longest clip", _or_none(plan.max_seconds, "s")),
+        "output_formats": ("Formats", ", ".join(plan.output_formats) or "all"),
+        "watermark": ("Visible mark", "on every clip" if plan.watermark else "none of ours"),
         "retention_days": ("Clips are kept", f"{plan.retention_days} days" if plan.retention_days else "for good"),
         "requests_per_minute": ("API calls a minute", _or_none(plan.requests_per_minute, "")),
     }

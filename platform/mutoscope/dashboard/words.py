@@ -10,6 +10,7 @@ from generation.estimates import Clip, Estimate
 from generation.forecast.outlook import Outlook
 from generation.forecast.pace import Span
 from generation.models import Job
+from generation.outputs.encoding import MASTER, Form, profile_of
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 _UNITS = [(DAY, "days"), (HOUR, "h"), (MINUTE, "min"), (1, "s")]
@@ -52,12 +53,18 @@ class EstimateWords:
 
 def of_estimate(estimate: Estimate) -> EstimateWords:
     """What is made and delivered, when it would be there, what it costs."""
-    return EstimateWords(made=made(estimate.engine, estimate.clip), wait=_wait(estimate), price=_price(estimate))
+    return EstimateWords(
+        made=made(estimate.engine, estimate.clip, estimate.form), wait=_wait(estimate), price=_price(estimate)
+    )
 
 
-def made(engine: Clip, clip: Clip) -> str:
-    """Such as: The engine makes 1280 × 736 × 97 frames; you get 1280 × 720, 4 s."""
+def made(engine: Clip, clip: Clip, form: Form) -> str:
+    """Such as: The engine makes 1280 × 736 × 97 frames; you get 1280 × 720, 4 s, as WebM (VP9)."""
     got = f"{clip.width} × {clip.height}, {clip.seconds:g} s"
+    if form.fps:
+        got += f" at {form.fps} frames a second"
+    if form.format != MASTER.format:
+        got += f", as {profile_of(form).name}"
     if (engine.width, engine.height, engine.frames) == (clip.width, clip.height, clip.frames):
         return f"You get {got}: {clip.frames} frames, just as the engine makes them."
     return f"The engine makes {engine.width} × {engine.height} × {engine.frames} frames; you get {got}."

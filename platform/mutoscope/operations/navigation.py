@@ -17,10 +17,12 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             "title": "Generation",
             "items": [
                 _link("Jobs", "movie", "generation_job"),
+                _link("Quality", "fact_check", "generation_clipcheck"),
                 _link("Lanes", "low_priority", "generation_pause"),
                 _link("Workers", "memory", "generation_worker"),
                 _link("Licences", "gavel", "generation_licenceacceptance"),
                 _link("Adapters", "layers", "generation_adapter"),
+                _link("Visible marks", "branding_watermark", "generation_visiblemark"),
             ],
         },
         {
@@ -31,7 +33,13 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
                 _link("Blocked terms", "block", "generation_blockedterm"),
             ],
         },
-        {"title": "Library", "items": [_link("Assets", "photo_library", "assets_asset")]},
+        {
+            "title": "Library",
+            "items": [
+                _link("Assets", "photo_library", "assets_asset"),
+                {"title": "Verify a file", "icon": "policy", "link": reverse("admin-verify")},
+            ],
+        },
         {
             "title": "People",
             "items": [

@@ -36,6 +36,8 @@ class FakeStripe:
     failures: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     made: int = 0
     """Things that really came into being: a repeated idempotency key makes none."""
+    deleted: list[str] = field(default_factory=list)
+    """Customers."""
     _kept: dict[str, tuple[dict[str, str], dict[str, Any]]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
@@ -62,6 +64,19 @@ class FakeStripe:
             self._kept[key] = (call.form, made)
             self.made += 1
             return 200, made
+
+    def delete(self, path: str) -> tuple[int, dict[str, Any]]:
+        """A customer is deleted once; after that there is none."""
+        with self._lock:
+            if self.failures:
+                return self.failures.pop(0)
+            customer = path.rpartition("/")[2]
+            if not path.startswith("/v1/customers/") or customer in self.deleted:
+                error = _error("invalid_request_error", f"No such customer: '{customer}'")
+                error["error"]["code"] = "resource_missing"
+                return 404, error
+            self.deleted.append(customer)
+            return 200, {"id": customer, "object": "customer", "deleted": True}
 
     def _make(self, call: Call) -> dict[str, Any] | None:
         number = next(self._numbers)
@@ -90,7 +105,13 @@ def fake_stripe() -> Iterator[FakeStripe]:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             assert self.headers["Content-Type"] == "application/x-www-form-urlencoded"
             headers = {name.lower(): value for name, value in self.headers.items()}
-            status, answer = fake.answer(Call(self.path, dict(parse_qsl(body, keep_blank_values=True)), headers))
+            self._say(*fake.answer(Call(self.path, dict(parse_qsl(body, keep_blank_values=True)), headers)))
+
+        def do_DELETE(self) -> None:
+            assert self.headers["Authorization"] == f"Bearer {KEY}"
+            self._say(*fake.delete(self.path))
+
+        def _say(self, status: int, answer: dict[str, Any]) -> None:
             content = json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")

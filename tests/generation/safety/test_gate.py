@@ -149,7 +149,7 @@ def test_a_moderator_that_fails_takes_nothing_unless_told_to(
     assert picture.moderation is None
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
 def test_two_at_once_make_one_review(api: APIClient, picture: Asset) -> None:
     terms.block(["delicate"], action="review", note="", by=None)
 

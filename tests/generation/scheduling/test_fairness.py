@@ -79,7 +79,7 @@ def test_a_job_that_was_given_back_goes_next_and_is_charged_once() -> None:
     (job,) = claimed(1)
     assert job == mine
     before = Flow.objects.get(workspace=first.workspace).tag
-    attempts.give_back(job, "test", "given back", counts=False)
+    attempts.give_back(job, "test", "given back", blame="", counts=False)
     assert claimed(1) == [mine]
     assert Flow.objects.get(workspace=first.workspace).tag == before
 

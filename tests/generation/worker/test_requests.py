@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from assets.models import Asset
-from assets.services import delete, upload
+from assets.services import upload
+from assets.trash import delete
 from generation import services
 from generation.engines.base import EngineError, EngineRequest
 from generation.models import Job

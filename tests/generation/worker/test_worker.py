@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from generation import services
 from generation.models import Attempt, Job
 from generation.services import JobRequest
 from mutoscope.accounts.selectors import Access
-from mutoscope.media import frame_as_png, is_faststart, probe
+from mutoscope.media import ffmpeg_executable, frame_as_png, is_faststart, probe
 from tests.conftest import RunManage, picture_file, wait_for, wait_for_state
+from tests.generation.outputs.test_orders import sound_file
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
 
@@ -71,6 +73,13 @@ def test_a_clip_reaches_the_picture_it_is_to_end_on(access: Access, picture: Ass
     assert all(abs(a - b) <= 6 for a, b in zip(shown, due, strict=True)), (shown, tuple(due))
 
 
+def sound_of(clip: Asset) -> bytes:
+    """The digest of its sound as it is stored."""
+    copied = ["-map", "0:a", "-c", "copy", "-f", "md5", "-"]
+    command = [ffmpeg_executable(), "-v", "error", "-i", clip.file.path, *copied]
+    return subprocess.run(command, capture_output=True, check=True).stdout
+
+
 def test_a_clip_keeps_its_sound(access: Access, picture: Asset, manage: RunManage) -> None:
     loud, again = (submit(access, picture, "sound", seed=5) for _ in range(2))
     silent = submit(access, picture, seed=5)
@@ -91,7 +100,21 @@ def test_a_clip_keeps_its_sound(access: Access, picture: Asset, manage: RunManag
     )
     assert is_faststart(loud.output.file.path)
     assert probe(silent.output.file.path).audio is None
-    assert again.output.sha256 == loud.output.sha256
+    assert sound_of(again.output) == sound_of(loud.output)
+    assert again.recipe["frames_sha256"] == loud.recipe["frames_sha256"] == silent.recipe["frames_sha256"]
+
+
+def test_a_sound_that_a_job_brings_goes_over_the_models_own(
+    access: Access, picture: Asset, manage: RunManage
+) -> None:
+    brought = upload(access, sound_file())
+    job = submit(access, picture, "sound", seed=5, sound=brought.pk)
+    with manage("worker", "--model", "still"):
+        wait_for_state(job, "succeeded")
+    assert job.output is not None
+    audio = probe(job.output.file.path, strict=True).audio
+    assert audio is not None
+    assert (audio.codec, audio.sample_rate, audio.channels) == ("aac", 8000, 1)
 
 
 def test_cancelling_frees_the_engine_within_a_step(access: Access, picture: Asset, manage: RunManage) -> None:

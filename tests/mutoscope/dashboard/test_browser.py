@@ -137,7 +137,7 @@ def _picture_on_disk(folder: Path) -> str:
 
 
 def test_from_sign_up_to_the_clip(site: str, manage: RunManage, tmp_path: Path) -> None:
-    with manage("worker", "--model", "still"), _watched() as page:
+    with manage("media"), manage("worker", "--model", "still"), _watched() as page:
         page.goto(f"{site}/account/signup/")
         page.get_by_label("Email").fill("new@example.org")
         page.get_by_label("Password").fill(PASSWORD)
@@ -145,7 +145,7 @@ def test_from_sign_up_to_the_clip(site: str, manage: RunManage, tmp_path: Path) 
         expect(page.get_by_role("heading", level=1)).to_have_text("Bring a picture to life")
 
         page.locator("#id_file").set_input_files(_picture_on_disk(tmp_path))
-        expect(page.locator("#stage")).to_contain_text("640 × 360")
+        expect(page.locator("#stage")).to_contain_text("640 × 360", timeout=BY_THE_END)
         expect(page.locator("#strip input:checked")).to_have_count(1)
         page.locator("[name=model][value=still]").check()
         expect(page.locator("#options")).to_contain_text("64 × 64")
@@ -158,8 +158,8 @@ def test_from_sign_up_to_the_clip(site: str, manage: RunManage, tmp_path: Path) 
         expect(page.locator(".timeline")).to_contain_text("The clip is here")
 
         page.get_by_role("link", name="Library").click()
-        expect(page.locator(".card video")).to_have_count(1)
-        expect(page.locator(".card img")).to_have_count(1)
+        expect(page.locator(".card [data-scrub]")).to_have_count(1)
+        expect(page.locator(".card img")).to_have_count(2)
         page.get_by_role("link", name="History").first.click()
         expect(page.locator(".job-row")).to_contain_text("Succeeded")
 
@@ -190,7 +190,7 @@ def test_from_one_picture_to_another(
         page.get_by_role("button", name="Make the clip").click()
 
         expect(page.locator("#panel")).to_have_attribute("data-state", "succeeded", timeout=BY_THE_END)
-        expect(page.locator(".facts")).to_contain_text("Draft")
+        expect(page.locator(".facts").first).to_contain_text("Draft")
         page.locator(".job-facts summary").click()
         expect(page.locator(".recipe")).to_contain_text("still")
     assert Job.objects.get().last_picture == last
@@ -225,7 +225,7 @@ def test_by_keyboard_alone(site: str, manage: RunManage, access: Access, picture
         page.keyboard.press("Enter")
 
         expect(page.locator("#panel")).to_have_attribute("data-state", "succeeded", timeout=BY_THE_END)
-        expect(page.locator(".facts")).to_contain_text("2 s")
+        expect(page.locator(".facts").first).to_contain_text("2 s")
         _tab_to(page, ".menu > summary")
         page.keyboard.press("Enter")
         _tab_to(page, ".menu-panel [action='/account/logout/'] button")
@@ -351,22 +351,29 @@ def test_the_chosen_colours_are_remembered(site: str, session: str) -> None:
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == dark
 
 
-def test_a_refused_upload_and_a_deleted_asset(site: str, session: str, picture: Asset, tmp_path: Path) -> None:
+def test_a_refused_upload_and_a_deleted_asset(
+    site: str, session: str, manage: RunManage, picture: Asset, tmp_path: Path
+) -> None:
     (tmp_path / "x.png").write_text("not a picture")
     # The browser itself reports a refused upload on its console, so this page is not watched.
-    with _browser() as page:
+    with manage("media"), _browser() as page:
         _sign_in(page, site, session)
         page.goto(f"{site}/?picture={picture.pk}")
         expect(page.locator("#strip input:checked")).to_have_count(1)
         page.locator("#id_file").set_input_files(str(tmp_path / "x.png"))
-        expect(page.locator("#stage [role=alert]")).to_contain_text("x.png: ")
+        expect(page.locator("#stage [role=alert]")).to_contain_text("x.png: ", timeout=BY_THE_END)
         expect(page.locator("#strip input:checked")).to_have_count(0)
         page.goto(f"{site}/library")
         page.on("dialog", lambda dialog: dialog.accept())
         page.get_by_label(f"More about {picture.name}").click()
-        page.get_by_role("button", name="Delete for good").click()
+        page.get_by_role("button", name="Move to the trash").click()
         expect(page.locator(".card")).to_have_count(0)
         expect(page.get_by_text("Nothing here yet.")).to_be_visible()
+        page.get_by_role("link", name="Trash").click()
+        page.get_by_label(f"Restore {picture.name}").click()
+        expect(page.get_by_text("The trash is empty.")).to_be_visible()
+        page.get_by_role("link", name="To the library").click()
+        expect(page.locator(".card")).to_have_count(1)
 
 
 def test_without_scripts_a_job_can_be_made(site: str, session: str, tmp_path: Path) -> None:
@@ -429,3 +436,42 @@ def test_usage_in_every_light(
         with page.expect_download() as download:
             page.get_by_role("link", name="Every job as CSV").click()
         assert download.value.path().read_text().startswith("id,created_at,ended_at,model")
+
+
+def test_a_clip_is_looked_through_without_playing_it(
+    site: str, session: str, manage: RunManage, access: Access, job: Job
+) -> None:
+    """By pointer and by keys, on its card and under its player; the GIF beside it plays in place of a video."""
+    gif = submit(access, JobRequest(model="still", mode="t2v", seconds=2, steps=1, format="gif"))
+    with manage("worker", "--model", "still"), _watched(reduced_motion="reduce") as page:
+        _sign_in(page, site, session)
+        for made in (job, gif):
+            page.goto(f"{site}/jobs/{made.pk}")
+            expect(page.locator("#panel")).to_have_attribute("data-state", "succeeded", timeout=BY_THE_END)
+        expect(page.locator("picture img.clip")).to_be_visible()
+        expect(page.locator("video")).to_have_count(0)
+
+        page.goto(f"{site}/library")
+        card = page.locator(".card-media").first
+        scrub = card.locator(".scrub")
+        expect(scrub).to_be_hidden()
+        card.hover(position={"x": 5, "y": 20})
+        expect(scrub).to_be_visible()
+        at_the_left = scrub.evaluate("element => element.style.backgroundPosition")
+        card.hover(position={"x": 150, "y": 20})
+        assert scrub.evaluate("element => element.style.backgroundPosition") != at_the_left
+        page.mouse.move(0, 0)
+        expect(scrub).to_be_hidden()
+        _tab_to(page, ".card-media")
+        expect(scrub).to_be_hidden()  # motion is not wanted
+        page.keyboard.press("ArrowRight")
+        expect(scrub).to_be_visible()
+
+        page.goto(f"{site}/jobs/{job.pk}")
+        moment = page.get_by_role("slider", name="Moment in the clip")
+        moment.focus()
+        for _ in range(3):
+            page.keyboard.press("ArrowRight")
+        page.wait_for_function(
+            "fps => Math.abs(document.querySelector('video.clip').currentTime - 3 / fps) < 0.02", arg=job.fps
+        )

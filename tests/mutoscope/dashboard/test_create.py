@@ -15,7 +15,6 @@ from generation.models import Job
 from tests.conftest import picture_file
 
 CREATE = reverse("dashboard:create")
-UPLOAD = reverse("dashboard:upload")
 HTMX = {"HX-Request": "true"}
 
 
@@ -162,44 +161,3 @@ def test_strangers_and_viewers(alices: Client, bobs: Client, charlies: Client, j
     assert str(job.picture_id) not in charlies.get(CREATE, {"picture": str(job.picture_id)}).content.decode()
     answer = charlies.post(CREATE, {"model": "still", "picture": str(job.picture_id)})
     assert "no asset has the id" in answer.content.decode()
-
-
-def test_an_upload_for_the_form_gives_the_chosen_picture(alices: Client, access: object) -> None:
-    answer = alices.post(UPLOAD, {"file": picture_file(), "into": "form"}, headers=HTMX)
-    html = answer.content.decode()
-    assert answer.status_code == 200
-    assert 'hx-swap-oob="afterbegin:#strip"' in html
-    assert f'name="picture" value="{Asset.objects.get().pk}" checked' in html
-    assert "96 × 72" in html
-
-
-def test_an_upload_for_the_library_gives_cards_and_refusals(alices: Client, access: object) -> None:
-    files = [
-        picture_file(name="one.png"),
-        SimpleUploadedFile("two.png", b"no"),
-        picture_file(name="three.png"),
-    ]
-    html = alices.post(UPLOAD, {"file": files}, headers=HTMX).content.decode()
-    assert html.count('class="card"') == 2
-    assert "two.png: " in html
-
-
-def test_refused_uploads(alices: Client, bobs: Client) -> None:
-    bad = {"file": SimpleUploadedFile("x.png", b"no"), "into": "form"}
-    answer = alices.post(UPLOAD, bad, headers=HTMX)
-    assert answer.status_code == 422
-    assert "x.png: " in answer.content.decode()
-    assert "choose a file first" in alices.post(UPLOAD, headers=HTMX).content.decode()
-    assert bobs.post(UPLOAD, {"file": picture_file()}).status_code == 403
-    assert bobs.post(UPLOAD, {"file": picture_file()}, headers=HTMX)["Content-Type"].startswith("text/plain")
-    assert Client().post(UPLOAD, {"file": picture_file()}).status_code == 302
-    assert alices.get(UPLOAD).status_code == 405
-    assert not Asset.objects.exists()
-
-
-def test_a_plain_upload_goes_back_to_the_library(alices: Client, access: object) -> None:
-    answer = alices.post(UPLOAD, {"file": [picture_file(), SimpleUploadedFile("x.png", b"no")]}, follow=True)
-    html = answer.content.decode()
-    assert answer.redirect_chain == [(reverse("dashboard:library"), 302)]
-    assert "x.png: " in html
-    assert "still.png" in html

@@ -10,12 +10,17 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from assets import services as assets
+from assets import trash
 from assets.models import Asset
+from generation import attempts
+from generation.engines.base import EngineError
 from generation.models import Job
+from generation.outputs.quality import verdict_on
+from generation.outputs.quality.check import Check
 from generation.services import JobRequest, cancel, submit
 from mutoscope.accounts.selectors import Access
 from mutoscope.dashboard.paging import PAGE
+from tests.generation.samples import finishing, unsaved_clip
 
 HISTORY = reverse("dashboard:jobs")
 PROVENANCE = {
@@ -63,7 +68,7 @@ def test_a_finished_job_shows_its_clip(alices: Client, access: Access, job: Job)
     assert 'download="mutoscope-' in html
     assert f"{reverse('dashboard:create')}?from={job.pk}" in html
     assert "data-stream" not in html
-    assets.delete(access, clip.pk)
+    trash.delete(access, clip.pk)
     html = alices.get(_page(job)).content.decode()
     assert "<video" not in html
     assert "The clip was deleted." in html
@@ -101,6 +106,25 @@ def test_a_clip_shows_its_content_credentials(alices: Client, access: Access, jo
     assert "Content credentials" not in alices.get(_page(job)).content.decode()
 
 
+@pytest.mark.parametrize(("codes", "noted"), [(["flickers"], True), ([], False)])
+def test_a_doubtful_clip_has_a_note_and_a_good_one_none(
+    alices: Client, access: Access, codes: list[str], noted: bool
+) -> None:
+    job = finishing(access)
+    attempts.succeed(job, unsaved_clip(job), Check(verdict_on(codes)))
+    html = alices.get(_page(job)).content.decode()
+    assert ("Look twice: the clip flickers." in html) == noted
+    assert ("Look twice" in html) == noted
+
+
+def test_another_seed_than_was_asked_for_is_told(alices: Client, access: Access) -> None:
+    job = finishing(access)
+    attempts.settle_error(job, EngineError("clip_broken", "the clip is black", "ours"))
+    html = alices.get(_page(job)).content.decode()
+    assert "in place of the first one, whose clip was broken" in html
+    assert "it is made once more, from the seed" in html
+
+
 def test_a_failed_job_says_why(alices: Client, job: Job) -> None:
     _end(job, Job.State.FAILED, error_code="out_of_memory", error_message="the card ran out of memory")
     html = alices.get(_page(job)).content.decode()
@@ -110,7 +134,7 @@ def test_a_failed_job_says_why(alices: Client, job: Job) -> None:
 
 def test_a_picture_that_was_deleted_leaves_the_page_whole(alices: Client, access: Access, job: Job) -> None:
     assert job.picture_id
-    assets.delete(access, job.picture_id)
+    trash.delete(access, job.picture_id)
     assert alices.get(_page(job)).status_code == 200
     assert "/files/" not in alices.get(HISTORY).content.decode()
 

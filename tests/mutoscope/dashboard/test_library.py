@@ -65,7 +65,7 @@ def test_deleting(alices: Client, picture: Asset) -> None:
 
 def test_deleting_without_scripts(alices: Client, picture: Asset) -> None:
     html = alices.post(_delete(picture), follow=True).content.decode()
-    assert "It is deleted." in html
+    assert "It is in the trash" in html
     assert picture.name not in html
 
 

@@ -26,7 +26,7 @@ VISITORS_PAGES = [
 MEMBERS_PAGES = [
     "account_logout", "account_email", "account_change_password", "account_reauthenticate", "dashboard:create",
     "dashboard:library", "dashboard:jobs", "dashboard:keys", "dashboard:usage", "dashboard:entries",
-    "dashboard:receipts",
+    "dashboard:receipts", "dashboard:mark",
 ]  # fmt: skip
 
 

@@ -109,3 +109,15 @@ def test_the_estimate_says_what_is_left(alices: Client, plan: Any, brought: int 
     plan(credits_per_month=brought)
     html = alices.post(ESTIMATE, {"model": "zoetrope", "mode": "t2v"}).content.decode()
     assert words in html
+
+
+def test_a_format(alices: Client, plan: Any) -> None:
+    plan(output_formats=["webm", "gif"])
+    html = _page(alices, format="h265")
+    assert "checked" in _input(html, "format", "webm")
+    assert "disabled" in _input(html, "format", "mp4")
+    assert escape("The plan Studio does not have the format 'mp4'; it has webm, gif.") in html
+    assert "The plan Studio has webm, gif." in html
+    answer = alices.post(CREATE, {"model": "zoetrope", "mode": "t2v", "format": "mp4"})
+    assert answer.status_code == 422
+    assert not Job.objects.exists()

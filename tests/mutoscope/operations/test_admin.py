@@ -24,6 +24,8 @@ from billing.models import Customer, Payment, Plan, PlanOverride, ProviderEvent
 from billing.services import subscribe
 from generation import attempts
 from generation.models import Worker
+from generation.outputs.quality import verdict_on
+from generation.outputs.quality.check import Check
 from generation.scheduling.lanes import Lane
 from generation.worker.identity import of_this_process
 from generation.worker.report import Reporter
@@ -73,7 +75,7 @@ def populate(number: int) -> None:
     access = access_by_session(person, {})
     assert access is not None
     done = finishing(access)
-    attempts.succeed(done, unsaved_clip(done))
+    attempts.succeed(done, unsaved_clip(done), Check(verdict_on(["flickers"]), {"flicker": 7.5}))
     job = submit(access, upload(access, picture_file()))
     worker = Reporter(of_this_process([Lane("still", "paid")], name=f"w{number}"))
     worker.working(job)

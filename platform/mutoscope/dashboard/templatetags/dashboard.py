@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 from django import template
 from django.utils.dateparse import parse_datetime
 
-from assets.models import Asset
+from assets.models import Asset, Rendition
+from assets.storage import media
 from generation.limits import number
 from generation.models import Job, JobEvent
 from mutoscope.dashboard import words
@@ -100,6 +102,38 @@ def small(asset: Asset) -> str:
 
 
 @register.filter
+def plays(clip: Asset) -> bool:
+    """Whether browsers have a player for the clip. Not all play each codec: the page has something instead."""
+    return clip.media_type in {"video/mp4", "video/webm"}
+
+
+@register.filter
+def is_picture(clip: Asset) -> bool:
+    """Whether the clip is a picture that moves by itself."""
+    return clip.media_type.startswith("image/")
+
+
+@register.filter
+def moving(clip: Asset) -> str:
+    """The address of a moving picture of the clip: itself, else its preview, else what stands still."""
+    if is_picture(clip):
+        return clip.file.url
+    return clip.preview.url if clip.preview else small(clip)
+
+
+@register.filter
+def suffix(asset: Asset) -> str:
+    """The ending of the asset's file, such as .mp4."""
+    return Path(str(asset.file)).suffix
+
+
+@register.filter
+def frame_seconds(fps: float | None) -> str:
+    """How long a frame is to be seen, in seconds."""
+    return f"{1 / fps:.4f}" if fps else "0.04"
+
+
+@register.filter
 def title_of(job: Job) -> str:
     """What a job is called: by its prompt, else by its picture."""
     if job.prompt:
@@ -111,3 +145,9 @@ def title_of(job: Job) -> str:
 def of(mapping: dict[str, str], key: str) -> str:
     """The value under a key that a template holds in a variable; the key itself where there is none."""
     return mapping.get(key, key)
+
+
+@register.filter
+def saving_link(kept: Asset | Rendition) -> str:
+    """Where the file is fetched for saving, under its own name, wherever the storage is."""
+    return media().download_url(kept.file.name, kept.file_name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 from django.http import HttpResponse, QueryDict
@@ -19,6 +18,7 @@ from generation import selectors, services, uploads
 from mutoscope.accounts.selectors import Access
 from mutoscope.dashboard import choices, words
 from mutoscope.dashboard.choices import Shelf
+from mutoscope.dashboard.delivery import delivery
 from mutoscope.dashboard.forms import CreateForm
 from mutoscope.dashboard.gate import Visit, may, require, workspace_page
 from mutoscope.dashboard.paging import as_id
@@ -29,6 +29,7 @@ RECENT_PICTURES = 11
 
 _LIKE = (
     "model", "mode", "size", "seconds", "fps", "prompt", "negative_prompt", "preset", "steps", "guidance", "tier",
+    "format", "quality", "output_fps", "loop",
 )  # fmt: skip
 """What "make another like this" takes over. The seed is left out: with it, the clip would be the same one."""
 
@@ -54,36 +55,6 @@ def estimate(request: Visit, access: Access) -> HttpResponse:
     """What the form as it stands would come to: a line that follows every change."""
     form = CreateForm(request.POST)
     return render(request, "dashboard/_estimate_words.html", {"estimate": _estimate(access, form)})
-
-
-@workspace_page("POST", needs="assets:write")
-def upload(request: Visit, access: Access) -> HttpResponse:
-    """Files for the library. As a fragment: cards for the library page, a choice for the create page."""
-    kept: list[Asset] = []
-    refusals: list[str] = []
-    for file in request.FILES.getlist("file"):
-        try:
-            kept.append(uploads.upload(access, file))
-        except Refusal as refusal:
-            refusals.append(f"{file.name}: {refusal.message}")
-    if not kept and not refusals:
-        refusals.append("choose a file first")
-    if not request.htmx:
-        for sentence in refusals:
-            messages.error(request, sentence)
-        return redirect("dashboard:library")
-    template = "dashboard/_uploaded.html"
-    if request.POST.get("into") == "form":
-        template = "dashboard/_picked.html"
-        others = [asset for asset in kept if asset.kind != Asset.Kind.IMAGE]
-        refusals += [f"{asset.name} is kept in the library, but it is no picture" for asset in others]
-        kept = [asset for asset in kept if asset not in others]
-    return render(
-        request,
-        template,
-        {"assets": kept, "picture": kept[0] if kept else None, "refusals": refusals},
-        status=422 if refusals and not kept else 200,
-    )
 
 
 def _submit(request: Visit, access: Access) -> HttpResponse:
@@ -124,6 +95,7 @@ def _starting_values(access: Access, plan: Entitlements, shelf: Shelf, query: Qu
         job = selectors.job(access.workspace, as_id(query.get("from", "")))
         values = {name: getattr(job, name) for name in _LIKE}
         values |= {"picture": job.picture_id, "last_picture": job.last_picture_id, "earlier_seed": job.seed}
+        values["sound"] = job.sound_id
         values["adapters"] = [use["name"] for use in job.adapters]
         values |= {f"strength-{use['name']}": f"{use['strength']:g}" for use in job.adapters}
     values |= {name: query[name] for name in CreateForm.base_fields if name in query}
@@ -150,6 +122,7 @@ def _render(
         "size_rule": choices.size_rule(model, plan),
         "lengths": choices.lengths(model, plan),
         "presets": choices.presets(model, plan),
+        "delivery": delivery(access.workspace, plan, shown),
         "adapters": choices.adapter_choices(model, form.chosen_adapters),
         "tiers": plan.tiers,
         "earlier_seed": form.initial.get("earlier_seed"),
@@ -157,6 +130,7 @@ def _render(
     if template == "dashboard/create.html":
         picture, last_picture, pictures = _pictures(access, shown["picture"], shown["last_picture"])
         context |= {"shelf": shelf, "picture": picture, "last_picture": last_picture, "pictures": pictures}
+        context["portraits_are_needed"] = any(offered.needs_portrait for offered in shelf.offered.values())
         if not form.is_bound:
             # As it would be sent untouched: pictures that are gone are not chosen on the page either.
             there = {"picture": picture and str(picture.pk), "last_picture": last_picture and str(last_picture.pk)}

@@ -14,7 +14,11 @@ from billing.entitlements import entitlements_of
 from generation import catalog, retention, selectors, services, settlement
 from generation.forecast.outlook import outlook, outlooks
 from generation.models import Job
+from generation.outputs.encoding import MASTER, PROFILES
+from generation.outputs.quality import sentence_of
 from mutoscope.accounts.selectors import Access
+from mutoscope.dashboard.delivery import LABELS
+from mutoscope.dashboard.downloads import unmarking
 from mutoscope.dashboard.gate import Visit, workspace_page
 from mutoscope.dashboard.paging import page_of
 from mutoscope.dashboard.words import expectation, lines
@@ -81,6 +85,7 @@ def cancel_job(request: Visit, access: Access, job_id: UUID) -> HttpResponse:
 def _facts(access: Access, job_id: UUID) -> dict[str, Any]:
     found = selectors.job(access.workspace, job_id)
     clip = _still_there(found.output)
+    plan = entitlements_of(access.workspace.pk) if clip else None
     return {
         "job": found,
         "active": found.state in Job.ACTIVE,
@@ -91,10 +96,16 @@ def _facts(access: Access, job_id: UUID) -> dict[str, Any]:
         "picture": _still_there(found.picture),
         "last_picture": _still_there(found.last_picture),
         "clip": clip,
-        "kept_until": retention.kept_until(clip, entitlements_of(access.workspace.pk)) if clip else None,
+        "kept_until": retention.kept_until(clip, plan) if clip and plan else None,
+        "unmarking": unmarking(clip, plan) if clip and plan else None,
+        "sound": _still_there(found.sound),
+        "format_name": PROFILES[found.format].name if found.format in PROFILES else found.format,
+        "loop_name": LABELS.get(found.loop, found.loop).lower(),
+        "is_unusual": (found.format, found.quality) != (MASTER.format, MASTER.quality),
         "is_cut": (found.engine_width, found.engine_height, found.engine_frames)
         != (found.width, found.height, found.frames),
         "recipe": lines(found.recipe),
+        "doubts": sentence_of(clip.quality.problems) if clip and hasattr(clip, "quality") else "",
     }
 
 

@@ -49,6 +49,13 @@ document.addEventListener("focusout", (event) => {
   const menu = event.target.closest?.("details.menu[open]");
   if (menu && event.relatedTarget && !menu.contains(event.relatedTarget)) menu.open = false;
 });
+// What was chosen from a menu may have brought something that lies beneath it.
+document.addEventListener("htmx:afterRequest", (event) => {
+  const menu = event.detail.elt.closest("details.menu[open]");
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
 
 document.addEventListener("submit", (event) => {
   const question = event.target.dataset.confirm;
@@ -79,10 +86,109 @@ document.addEventListener("htmx:responseError", (event) => {
   const isSentence = xhr.getResponseHeader("Content-Type")?.startsWith("text/plain");
   toast(isSentence ? xhr.responseText : "That did not work. Load the page again and try once more.");
 });
+document.addEventListener("toast", (event) => toast(event.detail));
 document.addEventListener("htmx:sendError", () => toast("The server cannot be reached just now."));
+
+// Links to pictures and clips die while a page stays open; the server leads on to fresh ones.
+const RENEW_AGAIN = 60_000;
+document.addEventListener(
+  "error",
+  ({ target }) => {
+    const { renew, renewed } = target.dataset ?? {};
+    if (!renew || Date.now() - Number(renewed ?? 0) < RENEW_AGAIN) return;
+    target.dataset.renewed = Date.now();
+    target.src = renew;
+    if (target.matches("video[data-hover-play]")) target.play().catch(() => {});
+  },
+  true, // such events do not bubble
+);
 
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+// A card of a clip: the frame under the pointer, or the one the arrow keys have come to; the clip moves while it has
+// the focus, unless people want rest.
+function joinScrub(scrub) {
+  const link = scrub.closest("a");
+  const tiles = Number(scrub.dataset.tiles);
+  const [width, height] = scrub.dataset.shape.split("/").map(Number);
+  let tile = 0;
+
+  function show(index) {
+    tile = Math.max(0, Math.min(tiles - 1, index));
+    const { clientWidth, clientHeight } = link;
+    const tileHeight = Math.max(clientHeight, (clientWidth * height) / width);
+    const tileWidth = (tileHeight * width) / height;
+    scrub.replaceChildren();
+    scrub.classList.remove("is-moving");
+    scrub.style.backgroundImage = `url("${scrub.dataset.scrub}")`;
+    scrub.style.backgroundSize = `${tiles * tileWidth}px ${tileHeight}px`;
+    const left = -tile * tileWidth - (tileWidth - clientWidth) / 2;
+    scrub.style.backgroundPosition = `${left}px ${-(tileHeight - clientHeight) / 2}px`;
+    scrub.style.setProperty("--at", (tile + 1) / tiles);
+    scrub.hidden = false;
+  }
+
+  function move() {
+    if (still.matches || !scrub.dataset.moving) return;
+    const picture = new Image();
+    picture.alt = "";
+    picture.src = scrub.dataset.moving;
+    scrub.replaceChildren(picture);
+    scrub.classList.add("is-moving");
+    scrub.hidden = false;
+  }
+
+  link.addEventListener("pointermove", (event) => {
+    if (event.pointerType === "touch") return;
+    const box = link.getBoundingClientRect();
+    show(Math.floor((tiles * (event.clientX - box.left)) / box.width));
+  });
+  link.addEventListener("pointerleave", () => (scrub.hidden = true));
+  link.addEventListener("focus", () => link.matches(":focus-visible") && move());
+  link.addEventListener("blur", () => (scrub.hidden = true));
+  link.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    show(tile + step);
+  });
+}
+
+// Under the player lies the whole clip as a strip of film, to go to any moment of it.
+function joinFilm(film) {
+  const video = film.parentElement.querySelector("video");
+  const slider = film.querySelector("input");
+  film.hidden = false;
+  slider.addEventListener("input", () => {
+    video.pause();
+    video.currentTime = Number(slider.value);
+  });
+  slider.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowDown: -1, ArrowUp: 1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    slider.value = Number(slider.value) + step * Number(slider.dataset.seconds);
+    slider.dispatchEvent(new Event("input"));
+  });
+  video.addEventListener("timeupdate", () => (slider.value = video.currentTime));
+}
+
+// Not every browser plays every codec; a small moving picture of the clip is shown by all of them.
+function showInstead(video) {
+  if (!video.dataset.instead) return;
+  const picture = new Image(video.width, video.height);
+  picture.className = video.className;
+  picture.alt = video.getAttribute("aria-label");
+  picture.src = still.matches && video.poster ? video.poster : video.dataset.instead;
+  const film = video.closest(".job-stage")?.querySelector("[data-film]");
+  if (film) film.hidden = true;
+  const words = document.createElement("p");
+  words.className = "hint";
+  words.textContent = "This browser cannot play the clip; here is a small moving picture of it.";
+  video.parentElement.after(words);
+  video.replaceWith(picture);
+}
 
 function dress(root) {
   for (const time of root.querySelectorAll("time[data-time]")) {
@@ -99,8 +205,12 @@ function dress(root) {
     link.addEventListener("mouseleave", rest);
     link.addEventListener("blur", rest);
   }
+  for (const scrub of root.querySelectorAll("[data-scrub]")) joinScrub(scrub);
+  for (const film of root.querySelectorAll("[data-film]")) joinFilm(film);
   for (const video of root.querySelectorAll("video[data-autoplay]")) {
     video.muted = true;
+    video.addEventListener("error", () => showInstead(video));
+    if (video.error) showInstead(video);
     if (!still.matches) video.play().catch(() => {});
   }
   for (const button of root.querySelectorAll("button[data-copy]")) {

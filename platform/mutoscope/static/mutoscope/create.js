@@ -5,12 +5,13 @@ const stage = document.querySelector("#stage");
 let sizeIsChosen = false;
 
 function showOnStage(choice) {
-  const { src, name, width, height } = choice.dataset;
+  const { src, renew, name, width, height } = choice.dataset;
   const picture = new Image();
   picture.className = "stage-picture";
   picture.alt = `The chosen picture, ${name}`;
   picture.width = Number(width);
   picture.height = Number(height);
+  picture.dataset.renew = renew;
   picture.src = src;
   const caption = document.createElement("span");
   caption.className = "stage-caption";

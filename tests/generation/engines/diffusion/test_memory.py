@@ -38,6 +38,20 @@ def test_lent_text_encoders_come_home_to_their_own_weights() -> None:
     assert encoder.weight.data_ptr() == weights.data_ptr()
 
 
+@pytest.mark.parametrize("variable", ["", *memory.ALLOCATOR_VARIABLES])
+def test_memory_is_kept_in_one_piece_unless_the_environment_says_how(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    for name in memory.ALLOCATOR_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    if variable:
+        monkeypatch.setenv(variable, "expandable_segments:False")
+    torch._C._accelerator_setAllocatorSettings("expandable_segments:False")
+    memory.keep_in_one_piece()
+    kept = torch._C._accelerator_getAllocatorSettings()
+    assert kept == f"expandable_segments:{not variable}"
+
+
 @pytest.mark.parametrize(
     ("free", "limit", "pins"), [(4096, "max", True), (256, "max", False), (4096, "512", False)]
 )

@@ -1,0 +1,61 @@
+"""What the mark does to frames: always the same, within bounds, and hardly anything."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from generation.outputs.watermark.embedding import Embedder
+from tests.generation.outputs.watermark.clips import HEIGHT, KEY, MARK, WIDTH, frames, marked
+
+
+def flat(level: int) -> np.ndarray:
+    return np.full((HEIGHT, WIDTH, 3), level, np.uint8)
+
+
+def test_the_same_frames_give_the_same_bytes() -> None:
+    first, second = ([frame.tobytes() for frame in marked(frames(count=3))] for _ in range(2))
+    assert first == second
+    assert first[0] != next(marked(frames(), mark=MARK + 1)).tobytes()
+    assert first[0] != next(marked(frames(), key=b"another")).tobytes()
+
+
+def test_the_frame_that_is_given_stays_as_it_is() -> None:
+    frame = next(frames())
+    before = frame.copy()
+    made = Embedder(MARK, WIDTH, HEIGHT, key=KEY).apply(frame)
+    assert (frame == before).all()
+    assert made.shape == frame.shape
+    assert made.dtype == np.uint8
+    assert made.flags.c_contiguous
+    assert (made != frame).any()
+
+
+@pytest.mark.parametrize("level", [0, 16, 128, 255])
+def test_flat_frames_change_by_little_and_never_wrap(level: int) -> None:
+    change = next(marked([flat(level)])).astype(int) - level
+    assert np.abs(change).max() <= 4
+    assert np.sqrt((change**2).mean()) < 1.0
+
+
+def test_black_stays_black() -> None:
+    assert not next(marked([flat(0)])).any()
+
+
+def test_a_photograph_hardly_changes() -> None:
+    frame = next(frames(832, 480))
+    error = next(marked([frame])).astype(float) - frame
+    assert 10 * np.log10(255**2 / (error**2).mean()) > 42
+
+
+def test_the_mark_leaves_colours_alone() -> None:
+    """Only brightness changes: all three channels by the same, where none of them is at its end."""
+    frame = np.clip(next(frames()), 20, 235)
+    change = next(marked([frame])).astype(int) - frame
+    assert (change[..., 0] == change[..., 1]).all()
+    assert (change[..., 0] == change[..., 2]).all()
+
+
+def test_frames_of_another_size() -> None:
+    with pytest.raises(ValueError, match="a frame must be 384 × 512 × 3, but is 10 × 10 × 3"):
+        Embedder(MARK, WIDTH, HEIGHT, key=KEY).apply(np.zeros((10, 10, 3), np.uint8))
