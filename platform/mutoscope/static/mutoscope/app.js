@@ -52,7 +52,7 @@ document.addEventListener("focusout", (event) => {
 // What was chosen from a menu may have brought something that lies beneath it.
 document.addEventListener("htmx:afterRequest", (event) => {
   const menu = event.detail.elt.closest("details.menu[open]");
-  if (!menu) return;
+  if (!menu || menu.contains(event.detail.target)) return;
   menu.open = false;
   menu.querySelector("summary").focus();
 });
