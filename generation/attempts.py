@@ -46,10 +46,10 @@ def note_progress(job: Job, progress: float) -> bool:
     return bool(_held(job).filter(state=State.RUNNING).update(progress=progress))
 
 
-def note_engine_started(job: Job, *, memory_plan: str, first_step: int) -> None:
-    """The engine begins to work on the job now, after the steps that a checkpoint spares it."""
+def note_engine_started(job: Job, *, memory_plan: str, first_step: int, seconds_ago: float = 0.0) -> None:
+    """The engine began to work on the job so long ago, after the steps that a checkpoint spares it."""
     _attempt(job).update(
-        engine_started_at=Now(),
+        engine_started_at=Now() - timedelta(seconds=seconds_ago),
         memory_plan=memory_plan,
         first_step=first_step,
         size=job.size,

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -168,9 +167,16 @@ class AttemptRun:
 
     def on_start(self) -> None:
         self._started = True
-        note = partial(
-            attempts.note_engine_started, self.job, memory_plan=self.memory_plan, first_step=self.first_step
-        )
+        began = time.monotonic()
+
+        def note() -> None:
+            attempts.note_engine_started(
+                self.job,
+                memory_plan=self.memory_plan,
+                first_step=self.first_step,
+                seconds_ago=time.monotonic() - began,
+            )
+
         self.station.progress.note(self.hold, note)  # the engine need not wait for the database
 
     @property
