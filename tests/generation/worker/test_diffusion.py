@@ -132,7 +132,7 @@ def test_adapters_come_and_go_with_their_jobs(
     assert unfit.error_code == "adapter_unfit"
     assert "the adapter unfit does not fit the model" in unfit.error_message
     assert unfit.attempts.count() == 1, "the same fails anywhere"
-    clips = {job: job.output.sha256 for job in jobs if job.output}
+    clips = {job: job.recipe["frames_sha256"] for job in jobs if job.output}
     assert clips[bare] == clips[bare_again]
     assert clips[grain] == clips[grain_again]
     assert len({clips[bare], clips[grain], clips[both]}) == 3
