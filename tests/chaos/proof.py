@@ -7,15 +7,16 @@ once), *orphaned* (something is left over that belongs to nobody), *wrong* (anyt
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage, default_storage
+from django.db.models import FileField
 
-from assets.models import Asset
+from assets.models import Asset, Rendition
 from generation import audit
 from generation.models import Attempt, Flow, Job, JobEvent
 from generation.workers import alive_workers
@@ -170,17 +171,22 @@ RULES: tuple[Callable[[Story], Iterator[Breach]], ...] = (
 
 
 def storage() -> Iterator[Breach]:
-    """Each file is named by an asset's row, and each row's files are there."""
+    """Each file is named by the row of an asset or of a rendition, and each row's files are there."""
     assert isinstance(default_storage, FileSystemStorage)
     root = Path(default_storage.base_location)
     there = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
-    rows = Asset.objects.filter(discarded_at=None).values_list("file", "thumbnail")
-    named = {name for row in rows for name in row if name}
+    named = {name for rows in _rows_with_files() for row in rows for name in row if name}
     for name in sorted(there - named):
         what = "checkpoint" if name.startswith("checkpoints/") else "file"
         yield Breach("orphaned", f"no asset names the {what} {name} in the storage")
     for name in sorted(named - there):
         yield Breach("lost", f"the file {name} is not in the storage, but an asset names it")
+
+
+def _rows_with_files() -> Iterator[Iterable[tuple[str, ...]]]:
+    for rows in (Asset.objects.filter(discarded_at=None), Rendition.objects.all()):
+        files = [field.name for field in rows.model._meta.concrete_fields if isinstance(field, FileField)]
+        yield rows.values_list(*files)
 
 
 def lanes() -> Iterator[Breach]:

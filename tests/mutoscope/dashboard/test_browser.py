@@ -226,7 +226,7 @@ def test_by_keyboard_alone(site: str, manage: RunManage, access: Access, picture
 
         expect(page.locator("#panel")).to_have_attribute("data-state", "succeeded", timeout=BY_THE_END)
         expect(page.locator(".facts").first).to_contain_text("2 s")
-        _tab_to(page, ".menu > summary")
+        _tab_to(page, "header .menu > summary")
         page.keyboard.press("Enter")
         _tab_to(page, ".menu-panel [action='/account/logout/'] button")
         page.keyboard.press("Enter")

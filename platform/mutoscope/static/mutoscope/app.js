@@ -50,8 +50,8 @@ document.addEventListener("focusout", (event) => {
   if (menu && event.relatedTarget && !menu.contains(event.relatedTarget)) menu.open = false;
 });
 // What was chosen from a menu may have brought something that lies beneath it.
-document.addEventListener("htmx:afterRequest", (event) => {
-  const menu = event.detail.elt.closest("details.menu[open]");
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const menu = event.detail.requestConfig.elt.closest("details.menu[open]");
   if (!menu || menu.contains(event.detail.target)) return;
   menu.open = false;
   menu.querySelector("summary").focus();
