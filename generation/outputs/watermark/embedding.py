@@ -7,6 +7,7 @@ reads its own mark back, from a frame that was compressed hard, and takes the le
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 
 import cv2
 import numpy as np
@@ -16,8 +17,8 @@ from generation.outputs.watermark.code import encode
 from generation.outputs.watermark.pattern import TILE, cell_pixels, tile_of, waves_of
 from generation.outputs.watermark.search import clarity
 
-GAINS = (0.6, 0.8, 1.0, 1.3, 1.7, 2.2)
-CLEAR = 20.0
+GAINS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.7)
+CLEAR = 13.0
 """Standard deviations of chance by which the mark shall stand out, as far as can be foreseen, at CRF 33."""
 _QUALITIES = (80, 40)
 """Of JPEG: a frame is compressed lightly and hard, for what is lost in between goes on being lost beyond."""
@@ -30,7 +31,7 @@ _JUDGED_SIDE = 480
 
 IN_FLAT = 0.5
 """Standard deviation of the pattern where the picture is flat, in levels of 255, at a gain of 1."""
-FLAT_LIMIT = 0.7
+FLAT_LIMIT = 0.6
 PER_ACTIVITY = 0.25
 """Levels of pattern for each level by which a pixel usually differs from those around it."""
 LIMIT = 4.0
@@ -87,14 +88,12 @@ class Embedder:
     def _least_gain(
         self, brightness: NDArray[np.uint8], activity: NDArray[np.float32], light: NDArray[np.float32]
     ) -> float:
-        for gain in GAINS[:-1]:
-            marked = np.asarray(
-                cv2.add(brightness, self._change(activity, light, gain), dtype=cv2.CV_8U), np.uint8
-            )
-            lightly, hard = (self._clarity(marked, quality) for quality in _QUALITIES)
-            if hard - _BEYOND * max(0.0, lightly - hard) >= CLEAR:
-                return gain
-        return GAINS[-1]
+        def is_clear(gain: float) -> bool:
+            marked = cv2.add(brightness, self._change(activity, light, gain), dtype=cv2.CV_8U)
+            lightly, hard = (self._clarity(np.asarray(marked, np.uint8), quality) for quality in _QUALITIES)
+            return hard - _BEYOND * max(0.0, lightly - hard) >= CLEAR
+
+        return GAINS[bisect_left(GAINS[:-1], True, key=is_clear)]
 
     def _clarity(self, brightness: NDArray[np.uint8], quality: int) -> float:
         _, packed = cv2.imencode(".jpg", brightness, [cv2.IMWRITE_JPEG_QUALITY, quality])
