@@ -135,7 +135,8 @@ def parts_to_send(access: Access, upload_id: UUID, numbers: Collection[int] = ()
 
     Raises `NotFound`, `Ended`, or `Refusal` for a number that the upload does not have.
     """
-    upload = _open(access, upload_id)
+    upload = upload_of(access.workspace, upload_id)
+    _check_open(upload)
     incoming = incoming_of(upload)
     parts = incoming.parts
     if unknown := sorted(set(numbers) - {part.number for part in parts}):
@@ -155,7 +156,7 @@ def complete(access: Access, upload_id: UUID) -> tuple[Upload, bool]:
     upload = upload_of(access.workspace, upload_id)
     if upload.state in _COMPLETED:
         return upload, False
-    upload = _open(access, upload_id)
+    _check_open(upload)
     missing = _parts_missing(upload)
     changed = not missing and Upload.objects.filter(pk=upload.pk, state=State.OPEN).update(state=State.INSPECTING)
     upload.refresh_from_db()
@@ -193,13 +194,12 @@ def abandon(access: Access, upload_id: UUID) -> None:
             raise Ended(f"the upload has ended: it is {upload.state}")
 
 
-def _open(access: Access, upload_id: UUID) -> Upload:
-    upload = upload_of(access.workspace, upload_id)
+def _check_open(upload: Upload) -> None:
+    """Raise `Ended` for one that takes nothing more."""
     if upload.state != State.OPEN:
         raise Ended(f"the upload takes nothing more: it is {upload.state}")
     if upload.expires_at <= timezone.now():
         raise Ended(f"the upload takes nothing more: it expired at {upload.expires_at:%Y-%m-%d %H:%M} UTC")
-    return upload
 
 
 def _abandon(upload: Upload) -> bool:

@@ -18,7 +18,7 @@ from generation.outputs.watermark.pattern import TILE, cell_pixels, tile_of, wav
 from generation.outputs.watermark.search import clarity
 
 GAINS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.7)
-CLEAR = 13.0
+CLEAR = 14.0
 """Standard deviations of chance by which the mark shall stand out, as far as can be foreseen, at CRF 33."""
 _QUALITIES = (80, 40)
 """Of JPEG: a frame is compressed lightly and hard, for what is lost in between goes on being lost beyond."""

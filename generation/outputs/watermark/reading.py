@@ -22,7 +22,7 @@ MAX_FRAMES = 240
 """So many frames of a clip are looked at, spread over it."""
 CHANCE = 1e-10
 """How often a mark may be told by chance where there is none, at most, in each of the two ways of looking."""
-SURE = 1e6
+SURE = 1e4
 """How much likelier than the next an issued mark must be."""
 _UNCUT, _ANYWHERE = 8, 38
 """Bits of what is tried beside marks: `docs/watermark.md` has the reckoning."""
