@@ -24,6 +24,7 @@ from assets.services import NAME_LENGTH
 from assets.storage import Incoming, Part, PartLink, media
 from mutoscope.accounts.models import Workspace
 from mutoscope.accounts.selectors import Access
+from mutoscope.accounts.services import hold_workspace
 from mutoscope.errors import Conflict, Refusal
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,8 @@ def incoming_of(upload: Upload) -> Incoming:
 def announce(
     access: Access, name: str, size_bytes: int, *, sha256: str = "", admit: AdmitAnnounced | None = None
 ) -> Upload:
-    """Make ready for a file of exactly so many bytes. Raises `TooLarge`, `TooManyUploads` or what `admit` raises.
+    """Make ready for a file of exactly so many bytes. Raises `TooLarge`, `TooManyUploads`, `NotFound`
+    for a workspace that was deleted, or what `admit` raises.
 
     With `sha256`, in hexadecimal, a file that arrives as anything else is refused.
     """
@@ -96,8 +98,8 @@ def announce(
         sha256=sha256.lower(),
         expires_at=timezone.now() + settings.UPLOAD_LIFETIME,
     )
-    with transaction.atomic():  # alone, so that of two at once only one gets the last place
-        Workspace.objects.select_for_update(no_key=True).get(pk=access.workspace.pk)
+    with transaction.atomic():  # held, so that of two at once only one gets the last place
+        hold_workspace(access.workspace.pk)
         _check_crowd(access.workspace)
         if admit:
             admit(used_bytes(access.workspace.pk), size_bytes, announced_bytes(access.workspace.pk))

@@ -199,8 +199,8 @@ def _check_time(what: str, leaf: x509.Certificate) -> None:
         raise BadIdentity(f"{what} must be valid now, but expired on {leaf.not_valid_after_utc:%Y-%m-%d}")
     if now < leaf.not_valid_before_utc:
         raise BadIdentity(
-            f"{what} must be valid now, but is valid from {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC on, and this "
-            f"machine's clock says {now:%Y-%m-%d %H:%M}"
+            f"{what} must be valid now, but is valid from {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC on, "
+            f"and this machine's clock says {now:%Y-%m-%d %H:%M}"
         )
 
 

@@ -1,7 +1,8 @@
-"""Finding a mark again: in the frames' common residue, where it must lie if nothing was cut off, and then anywhere.
+"""Finding a mark again: in the frames' common residue, where it lies if nothing was cut off, and then anywhere.
 
-What is heard at a place is decoded, and compared with each mark that was ever issued: a mark that is too weak to be
-decoded can still be told among those. Either way it is proved before it is told. A clip is read twice at most: first its key frames alone, on which encoders spend the most bits, then all frames.
+What is heard at a place is decoded, and compared with each mark that was ever issued: one that is too weak to be
+decoded can still be told among those. Either way it is proved before it is told. A clip is read twice at most:
+first its key frames alone, on which encoders spend the most bits, then all frames.
 """
 
 from __future__ import annotations
@@ -81,8 +82,8 @@ def _find(looks: Iterable[Look], keys: Sequence[bytes], issued: int) -> Reading 
     mirrored = residue.mirrored()
     for key in keys:
         for either in (residue, mirrored):
-            if found := _uncut(either, (whole, scale), key, issued):
-                return found
+            if reading := _uncut(either, (whole, scale), key, issued):
+                return reading
     rounds: tuple[tuple[Residue, Iterable[float], Sequence[int]], ...] = (
         (residue, (whole, scale), REACHES),
         (mirrored, (whole, scale), REACHES),
