@@ -27,8 +27,8 @@ _BEYOND = 1.2
 _EVERY = 24
 """Frames after which the strength is judged again at the latest."""
 _CHANGED = 1.25
-"""It is judged again where the picture bears so many times more than when it was judged, or less: scenes change, and
-fade in from black."""
+"""It is judged again where the picture bears so many times more than when it was judged, or less: scenes change,
+and fade in from black."""
 _JUDGED_SIDE = 480
 """Pixels on the shorter side: larger frames are judged in a smaller copy, as they are when they are read."""
 
@@ -76,7 +76,8 @@ class Embedder:
         activity, light = _activity(brightness)
         borne = float(_strength(activity, light, 1.0).mean())
         if not (self._judged_for and self._borne / _CHANGED <= borne <= self._borne * _CHANGED):
-            self._gain, self._borne, self._judged_for = self._least_gain(brightness, activity, light), borne, _EVERY
+            self._gain = self._least_gain(brightness, activity, light)
+            self._borne, self._judged_for = borne, _EVERY
         self._judged_for -= 1
         change = self._change(activity, light, self._gain)
         return np.asarray(cv2.add(frame, cv2.merge((change, change, change)), dtype=cv2.CV_8U))
