@@ -24,6 +24,7 @@ from assets.services import NAME_LENGTH
 from assets.storage import Incoming, Part, PartLink, media
 from mutoscope.accounts.models import Workspace
 from mutoscope.accounts.selectors import Access
+from mutoscope.accounts.services import hold_workspace
 from mutoscope.errors import Conflict, Refusal
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,8 @@ def incoming_of(upload: Upload) -> Incoming:
 def announce(
     access: Access, name: str, size_bytes: int, *, sha256: str = "", admit: AdmitAnnounced | None = None
 ) -> Upload:
-    """Make ready for a file of exactly so many bytes. Raises `TooLarge`, `TooManyUploads` or what `admit` raises.
+    """Make ready for a file of exactly so many bytes. Raises `TooLarge`, `TooManyUploads`, `NotFound`
+    for a workspace that was deleted, or what `admit` raises.
 
     With `sha256`, in hexadecimal, a file that arrives as anything else is refused.
     """
@@ -96,8 +98,8 @@ def announce(
         sha256=sha256.lower(),
         expires_at=timezone.now() + settings.UPLOAD_LIFETIME,
     )
-    with transaction.atomic():  # alone, so that of two at once only one gets the last place
-        Workspace.objects.select_for_update(no_key=True).get(pk=access.workspace.pk)
+    with transaction.atomic():  # held, so that of two at once only one gets the last place
+        hold_workspace(access.workspace.pk)
         _check_crowd(access.workspace)
         if admit:
             admit(used_bytes(access.workspace.pk), size_bytes, announced_bytes(access.workspace.pk))
@@ -135,7 +137,8 @@ def parts_to_send(access: Access, upload_id: UUID, numbers: Collection[int] = ()
 
     Raises `NotFound`, `Ended`, or `Refusal` for a number that the upload does not have.
     """
-    upload = _open(access, upload_id)
+    upload = upload_of(access.workspace, upload_id)
+    _check_open(upload)
     incoming = incoming_of(upload)
     parts = incoming.parts
     if unknown := sorted(set(numbers) - {part.number for part in parts}):
@@ -155,7 +158,7 @@ def complete(access: Access, upload_id: UUID) -> tuple[Upload, bool]:
     upload = upload_of(access.workspace, upload_id)
     if upload.state in _COMPLETED:
         return upload, False
-    upload = _open(access, upload_id)
+    _check_open(upload)
     missing = _parts_missing(upload)
     changed = not missing and Upload.objects.filter(pk=upload.pk, state=State.OPEN).update(state=State.INSPECTING)
     upload.refresh_from_db()
@@ -193,13 +196,12 @@ def abandon(access: Access, upload_id: UUID) -> None:
             raise Ended(f"the upload has ended: it is {upload.state}")
 
 
-def _open(access: Access, upload_id: UUID) -> Upload:
-    upload = upload_of(access.workspace, upload_id)
+def _check_open(upload: Upload) -> None:
+    """Raise `Ended` for one that takes nothing more."""
     if upload.state != State.OPEN:
         raise Ended(f"the upload takes nothing more: it is {upload.state}")
     if upload.expires_at <= timezone.now():
         raise Ended(f"the upload takes nothing more: it expired at {upload.expires_at:%Y-%m-%d %H:%M} UTC")
-    return upload
 
 
 def _abandon(upload: Upload) -> bool:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import statistics
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +31,11 @@ from generation.outputs.watermark.embedding import Embedder
 from generation.outputs.watermark.reading import Reading, read_clip, read_picture
 from mutoscope.media import ffmpeg_executable
 
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mutoscope.settings")  # it says which encoders may be used
+
 KEY = b"the benchmark's key".ljust(32)
+ISSUED = 1_000_000
+"""Marks that an installation has given out: so many a weak one is looked for among."""
 UNMARKED_FRAMES = 23
 """Of each clip: 44 clips give more than 1,000."""
 X264 = ["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-crf"]
@@ -127,7 +134,7 @@ def _lossless(clip: Clip, path: Path) -> None:
 def _strength(read: Callable[..., Reading | None], path: Path, mark: int, seconds: list[float]) -> float:
     """In standard deviations; 0 where nothing was found, −1 where another mark was."""
     began = time.process_time()
-    reading = read(path, keys=[KEY])
+    reading = read(path, keys=[KEY], issued=ISSUED)
     seconds.append(time.process_time() - began)
     if reading is None:
         return 0.0
@@ -157,8 +164,8 @@ def _unmarked(clip: Clip, plain: Path, folder: Path) -> dict[str, int]:
         "-i", plain, "-vf", f"select=not(mod(n\\,{every}))", "-fps_mode", "passthrough", folder / "plain-%03d.png"
     )
     shots = sorted(folder.glob("plain-*.png"))[:UNMARKED_FRAMES]
-    seen = sum(read_picture(shot, keys=[KEY]) is not None for shot in shots)
-    seen_in_clip = read_clip(plain, keys=[KEY]) is not None
+    seen = sum(read_picture(shot, keys=[KEY], issued=ISSUED) is not None for shot in shots)
+    seen_in_clip = read_clip(plain, keys=[KEY], issued=ISSUED) is not None
     for shot in folder.glob("plain-*.png"):
         shot.unlink()
     return {"unmarked": len(shots) + 1, "seen_where_none_is": seen + seen_in_clip}
@@ -202,30 +209,42 @@ def report(rows: Sequence[dict[str, Any]]) -> None:
     print(f"reading takes {statistics.median(r['seconds_to_read'] for r in rows):.2f} s of a processor (median)")
 
 
+def try_clip(pictures: Path | None, name: str, mark: int) -> dict[str, Any]:
+    """`measure` of the clip of that name, in a process of its own."""
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        clip = next(each for each in all_clips(pictures, Path(folder)) if each.name == name)
+        return measure(clip, mark, Path(folder))
+
+
+def all_clips(pictures: Path | None, folder: Path) -> list[Clip]:
+    return clips(sorted(pictures.iterdir()) if pictures else [], folder)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=int, default=44)
     parser.add_argument("--pictures", type=Path, help="a folder of photographs")
     parser.add_argument("--raw", type=Path, help="keep each clip's figures here, and take up a run broken off")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="clips that are tried at once")
     asked = parser.parse_args()
-    cv2.setNumThreads(1)
-    rows = (
-        [json.loads(line) for line in asked.raw.read_text().splitlines()]
-        if asked.raw and asked.raw.exists()
-        else []
-    )
+    kept = asked.raw.read_text().splitlines() if asked.raw and asked.raw.exists() else []
+    rows = [json.loads(line) for line in kept]
     done = {row["clip"] for row in rows}
-    photographs = sorted(asked.pictures.iterdir()) if asked.pictures else []
     with tempfile.TemporaryDirectory() as folder:
-        every = clips(photographs, Path(folder))
-        # In strides, so that a part of them is as varied as all are.
-        chosen = [every[number * 7 % len(every)] for number in range(min(asked.clips, len(every)))]
-        for number, clip in enumerate(chosen):
-            if clip.name in done:
-                continue
-            rows.append(row := measure(clip, 1 + number * 7919, Path(folder)))
+        names = [clip.name for clip in all_clips(asked.pictures, Path(folder))]
+    # In strides, so that a part of them is as varied as all are.
+    chosen = [names[number * 7 % len(names)] for number in range(min(asked.clips, len(names)))]
+    with ProcessPoolExecutor(asked.processes, mp_context=get_context("spawn")) as pool:
+        tried = [
+            pool.submit(try_clip, asked.pictures, name, 1 + number * 7919)
+            for number, name in enumerate(chosen)
+            if name not in done
+        ]
+        for one in as_completed(tried):
+            rows.append(row := one.result())
             missed = [name for name, strength in row["found"].items() if strength <= 0]
-            print(f"{clip.name} ({row['size']}): missed {', '.join(missed) or 'none'}", flush=True)
+            print(f"{row['clip']} ({row['size']}): missed {', '.join(missed) or 'none'}", flush=True)
             if asked.raw:
                 with asked.raw.open("a") as file:
                     print(json.dumps(row, ensure_ascii=False), file=file)

@@ -24,6 +24,7 @@ from assets.inspection.rules import Rejected, check_bytes
 from assets.selectors import asset_of
 from assets.services import UploadRefused
 from generation.models import Job
+from generation.models.jobs import last_mark
 from generation.outputs.watermark.keys import reading_keys
 from mutoscope.accounts.selectors import Access
 from mutoscope.clock import database_time
@@ -139,7 +140,7 @@ def _read(path: Path) -> Reading | None:
 
     with path.open("rb") as file:
         read = read_clip if is_clip(file.read(HEAD_BYTES)) else read_picture
-    return read(path, keys=reading_keys())
+    return read(path, keys=reading_keys(), issued=last_mark())
 
 
 def _check_kind(path: Path, name: str) -> None:

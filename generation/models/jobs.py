@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import connection, models
 from django.db.models import Q
 
 from assets.models import Asset
@@ -20,6 +20,14 @@ class NextMark(models.Func):
     template = "nextval('generation_job_mark')"
     output_field = models.BigIntegerField()
     arity = 0
+
+
+def last_mark() -> int:
+    """The highest number that was ever given out for a watermark; 0 before the first."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM generation_job_mark")
+        (last,) = cursor.fetchone()
+    return int(last)
 
 
 class Job(models.Model):

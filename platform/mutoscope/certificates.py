@@ -20,7 +20,8 @@ CLAIM_SIGNING = ObjectIdentifier("1.3.6.1.4.1.62558.2.1")
 """The extended key usage that the C2PA has for signing claims."""
 LIFETIME = timedelta(days=3650)
 """Long, for a clip without time stamp is valid only as long as the certificate is."""
-_CLOCKS_DIFFER = timedelta(hours=1)
+_CLOCKS_DIFFER = timedelta(days=1)
+"""By so much the clock of a machine that signs may be behind that of the one which made the certificate."""
 
 
 def of_this_installation() -> bytes:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from generation.management.signing import check_what_signs
 from mutoscope.celery import MEDIA_QUEUE, run_worker
 
 
@@ -14,4 +15,5 @@ class Command(BaseCommand):
     help = "Make clips in other forms and look into files that were sent to the storage. Run one or more."
 
     def handle(self, **options: Any) -> None:
+        check_what_signs(self.stderr)
         run_worker([MEDIA_QUEUE], name="media")

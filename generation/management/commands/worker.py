@@ -14,12 +14,11 @@ from generation import catalog, licences, workers
 from generation.catalog import CatalogError
 from generation.catalog.fitting import UnknownPlan
 from generation.engines.base import EngineError
-from generation.outputs.provenance import BadIdentity, signing_identity, warning_about
+from generation.management.signing import check_what_signs
 from generation.scheduling.lanes import LaneError, lanes_of
 from generation.worker import gpu as gpus
 from generation.worker import identity, runtime
 from mutoscope.celery import run_worker
-from mutoscope.env import PRODUCTION
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
 
@@ -51,7 +50,7 @@ class Command(BaseCommand):
     ) -> None:
         # Until the tickets' consumer is there, and has handlers of its own, nothing is in hand.
         signal.signal(signal.SIGTERM, _leave)
-        self._look_at_what_signs()
+        check_what_signs(self.stderr)
         worker = runtime.Runtime(_identity(model, lanes, gpu, is_spot=spot, name=name, plan=plan))
         try:
             worker.start()
@@ -63,15 +62,6 @@ class Command(BaseCommand):
             raise CommandError(f"{model} could not be loaded: {error.message}") from error
         finally:
             worker.stop()
-
-    def _look_at_what_signs(self) -> None:
-        """Found out now, and not after the first clip was made. Raises CommandError."""
-        try:
-            warning = warning_about(signing_identity())
-        except BadIdentity as error:
-            raise CommandError(f"clips cannot be signed: {error}") from error
-        if warning and PRODUCTION:
-            self.stderr.write(f"WARNING: {warning}")
 
 
 def _leave(*_: object) -> None:

@@ -198,7 +198,10 @@ def _check_time(what: str, leaf: x509.Certificate) -> None:
     if now > leaf.not_valid_after_utc:
         raise BadIdentity(f"{what} must be valid now, but expired on {leaf.not_valid_after_utc:%Y-%m-%d}")
     if now < leaf.not_valid_before_utc:
-        raise BadIdentity(f"{what} must be valid now, but is valid from {leaf.not_valid_before_utc:%Y-%m-%d} on")
+        raise BadIdentity(
+            f"{what} must be valid now, but is valid from {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC on, "
+            f"and this machine's clock says {now:%Y-%m-%d %H:%M}"
+        )
 
 
 def _check_profile(what: str, leaf: x509.Certificate) -> None:

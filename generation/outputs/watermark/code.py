@@ -1,5 +1,8 @@
 """A mark as coded bits, and back: CRC-16 and a tail-biting convolutional code, decoded softly.
 
+What is decoded need not be known before. Weaker marks can still be told among those that were ever issued: each is
+compared with what was heard.
+
 The code has rate 1/4 and constraint length 9 (generators 765, 671, 513, 473 octal, free distance 24). Tail-biting
 spends no bits on an end state, which matters at 64 bits. It is decoded by the Viterbi algorithm run three times
 around: after the first round it has forgotten where it began, and the middle one is read.
@@ -21,6 +24,9 @@ CODED_BITS = 4 * MESSAGE_BITS
 _GENERATORS = (0o765, 0o671, 0o513, 0o473)
 _STATES = 256
 _ROUNDS = 3
+_LOWER_BITS = 12
+_AT_ONCE = 64
+"""Rows of codewords: so the scores take a megabyte."""
 
 
 def encode(mark: int) -> NDArray[np.int8]:
@@ -48,6 +54,39 @@ def decode(soft: NDArray[np.float32]) -> list[int | None]:
         bits[:, step] = states & 1
         states = (states >> 1) | (choices[step][rows, states].astype(np.int64) << 7)
     return [_mark_of(message) for message in bits[:, MESSAGE_BITS : 2 * MESSAGE_BITS]]
+
+
+def most_likely(soft: NDArray[np.float32], issued: int) -> list[tuple[int, int | None]]:
+    """Of the marks 1 to `issued` the two that fit each row of soft bits best, the better one first.
+
+    The second is None where only one was issued. `soft` has the shape (n, CODED_BITS), positive for 0. A million
+    marks take about 0.02 s a row.
+    """
+    lower = _codewords(0, _LOWER_BITS)
+    upper = _codewords(_LOWER_BITS, max(issued.bit_length() - _LOWER_BITS, 0))[: (issued >> _LOWER_BITS) + 1]
+    best: list[list[tuple[float, int]]] = [[] for _ in soft]
+    for first in range(0, len(upper), _AT_ONCE):
+        offset = first << _LOWER_BITS
+        for row, found in zip(soft, best, strict=True):
+            # The code is linear: a mark's word is that of its lower bits times that of its upper ones.
+            scores = ((upper[first : first + _AT_ONCE] * row) @ lower.T).reshape(-1)
+            scores[: max(1 - offset, 0)] = scores[issued + 1 - offset :] = -np.inf
+            for _ in range(min(2, issued)):
+                at = int(scores.argmax())
+                found.append((float(scores[at]), offset + at))
+                scores[at] = -np.inf
+            found[:] = sorted(found, reverse=True)[:2]
+    return [(found[0][1], found[1][1] if len(found) > 1 else None) for found in best]
+
+
+@cache
+def _codewords(first_bit: int, bits: int) -> NDArray[np.float32]:
+    """The coded bits of all marks that have only these bits, over those of 0 but for the first; a row a mark."""
+    zero = encode(0).astype(np.float32)
+    words = (np.ones_like(zero) if first_bit else zero)[None]
+    for bit in range(first_bit, first_bit + bits):
+        words = np.concatenate([words, words * encode(1 << bit) * zero])
+    return words
 
 
 def _message(mark: int) -> NDArray[np.uint8]:

@@ -7,6 +7,7 @@ reads its own mark back, from a frame that was compressed hard, and takes the le
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 
 import cv2
 import numpy as np
@@ -16,28 +17,31 @@ from generation.outputs.watermark.code import encode
 from generation.outputs.watermark.pattern import TILE, cell_pixels, tile_of, waves_of
 from generation.outputs.watermark.search import clarity
 
-GAINS = (0.6, 0.8, 1.0, 1.3, 1.7, 2.2)
-CLEAR = 20.0
+GAINS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0)
+CLEAR = 14.0
 """Standard deviations of chance by which the mark shall stand out, as far as can be foreseen, at CRF 33."""
 _QUALITIES = (80, 40)
 """Of JPEG: a frame is compressed lightly and hard, for what is lost in between goes on being lost beyond."""
 _BEYOND = 1.2
 """How much more is lost by CRF 33 and by motion, as a multiple of that."""
 _EVERY = 24
-"""Frames after which the strength is judged again: scenes change, and fade in from black."""
+"""Frames after which the strength is judged again at the latest."""
+_CHANGED = 1.25
+"""It is judged again where the picture bears so many times more than when it was judged, or less: scenes change,
+and fade in from black."""
 _JUDGED_SIDE = 480
 """Pixels on the shorter side: larger frames are judged in a smaller copy, as they are when they are read."""
 
 IN_FLAT = 0.5
 """Standard deviation of the pattern where the picture is flat, in levels of 255, at a gain of 1."""
-FLAT_LIMIT = 0.7
+FLAT_LIMIT = 0.75
 PER_ACTIVITY = 0.25
 """Levels of pattern for each level by which a pixel usually differs from those around it."""
 LIMIT = 4.0
 """The most it is raised to anywhere."""
 STEEPEST = 10
 """A difference that counts as more than this is an edge, and an edge alone hides nothing beside it."""
-BLACK, DARK = 2, 28
+BLACK, DARK = 2, 14
 """Levels of brightness: none of the pattern below the one, all of it above the other."""
 _BLOCK = 8
 
@@ -56,7 +60,7 @@ class Embedder:
         drawn = hashlib.shake_256(b"dither" + key).digest(width * height)
         noise = np.frombuffer(drawn, np.uint8).reshape(height, width)
         self._dither = ((noise + 0.5) / 256 - 0.5).astype(np.float32)
-        self._gain, self._seen = 1.0, 0
+        self._gain, self._borne, self._judged_for = 1.0, 0.0, 0
         self._shrink = min(1.0, _JUDGED_SIDE / min(width, height))
         self._read_cell = cell_pixels(width, height) * self._shrink
 
@@ -70,15 +74,16 @@ class Embedder:
             raise ValueError(f"a frame must be {height} × {width} × 3, but is {' × '.join(map(str, frame.shape))}")
         brightness = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
         activity, light = _activity(brightness)
-        if self._seen % _EVERY == 0:
+        borne = float(_strength(activity, light, 1.0).mean())
+        if not (self._judged_for and self._borne / _CHANGED <= borne <= self._borne * _CHANGED):
             self._gain = self._least_gain(brightness, activity, light)
-        self._seen += 1
+            self._borne, self._judged_for = borne, _EVERY
+        self._judged_for -= 1
         change = self._change(activity, light, self._gain)
         return np.asarray(cv2.add(frame, cv2.merge((change, change, change)), dtype=cv2.CV_8U))
 
     def _change(self, activity: NDArray[np.float32], light: NDArray[np.float32], gain: float) -> NDArray[np.int16]:
-        flat = min(gain * IN_FLAT, FLAT_LIMIT)
-        strength = np.minimum(flat + gain * PER_ACTIVITY * activity, LIMIT) * light
+        strength = _strength(activity, light, gain)
         change = cv2.multiply(cv2.resize(strength, self._size, interpolation=cv2.INTER_LINEAR), self._pattern)
         # Rounded at random, but each time alike: else a pattern below half a level would be lost, and one above it
         # would show as blots.
@@ -87,14 +92,12 @@ class Embedder:
     def _least_gain(
         self, brightness: NDArray[np.uint8], activity: NDArray[np.float32], light: NDArray[np.float32]
     ) -> float:
-        for gain in GAINS[:-1]:
-            marked = np.asarray(
-                cv2.add(brightness, self._change(activity, light, gain), dtype=cv2.CV_8U), np.uint8
-            )
-            lightly, hard = (self._clarity(marked, quality) for quality in _QUALITIES)
-            if hard - _BEYOND * max(0.0, lightly - hard) >= CLEAR:
-                return gain
-        return GAINS[-1]
+        def is_clear(gain: float) -> bool:
+            marked = cv2.add(brightness, self._change(activity, light, gain), dtype=cv2.CV_8U)
+            lightly, hard = (self._clarity(np.asarray(marked, np.uint8), quality) for quality in _QUALITIES)
+            return hard - _BEYOND * max(0.0, lightly - hard) >= CLEAR
+
+        return GAINS[bisect_left(GAINS[:-1], True, key=is_clear)]
 
     def _clarity(self, brightness: NDArray[np.uint8], quality: int) -> float:
         _, packed = cv2.imencode(".jpg", brightness, [cv2.IMWRITE_JPEG_QUALITY, quality])
@@ -116,6 +119,12 @@ def _spread(tile: NDArray[np.float32], width: int, height: int) -> NDArray[np.fl
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     spread = cv2.warpAffine(cells, to_cells, (width, height), flags=flags, borderMode=cv2.BORDER_REFLECT)
     return np.asarray(spread, np.float32)
+
+
+def _strength(activity: NDArray[np.float32], light: NDArray[np.float32], gain: float) -> NDArray[np.float32]:
+    """The standard deviation of the pattern in each block, in levels."""
+    flat = min(gain * IN_FLAT, FLAT_LIMIT)
+    return np.asarray(np.minimum(flat + gain * PER_ACTIVITY * activity, LIMIT) * light, np.float32)
 
 
 def _activity(brightness: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,10 +28,18 @@ _WIDEST_STEP = 12
 """Frames from one that is looked at to the next: in between all must be decoded, and films are long."""
 
 
-def clip_frames(path: Path, *, count: int, key_frames: bool) -> Iterator[NDArray[np.uint8]]:
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One frame's brightness, uint8, height × width, and the size it has here, as a share of the file's."""
+
+    frame: NDArray[np.uint8]
+    scale: float
+
+
+def clip_frames(path: Path, *, count: int, key_frames: bool) -> Iterator[Look]:
     """At most `count` frames spread over the clip (its beginning, if it is long), or its first key frames.
 
-    Each is uint8, height × width. What takes longer than a minute ends early. Raises `MediaError` for a file that
+    What takes longer than a minute ends early. Raises `MediaError` for a file that
     is no clip, or damaged.
     """
     video = probe(path, timeout=_TIMEOUT).video
@@ -47,11 +56,11 @@ def clip_frames(path: Path, *, count: int, key_frames: bool) -> Iterator[NDArray
         "pipe:", format="rawvideo", pix_fmt="gray", vframes=count, fps_mode="passthrough"
     )
     for frame in _decoded(graph, width * height):
-        yield np.frombuffer(frame, np.uint8).reshape(height, width)
+        yield Look(np.frombuffer(frame, np.uint8).reshape(height, width), width / video.width)
 
 
-def picture_frames(path: Path, *, count: int) -> Iterator[NDArray[np.uint8]]:
-    """The picture, or the first `count` pictures of an animated one; uint8, height × width.
+def picture_frames(path: Path, *, count: int) -> Iterator[Look]:
+    """The picture, or the first `count` pictures of an animated one.
 
     Raises `MediaError` for a file that is no picture, damaged or too large.
     """
@@ -68,7 +77,8 @@ def picture_frames(path: Path, *, count: int) -> Iterator[NDArray[np.uint8]]:
             size = _reading_size(*image.size)
             for _, picture in zip(range(count), ImageSequence.Iterator(image), strict=False):
                 brightness = np.asarray(picture.convert("RGB").convert("L"))
-                yield np.asarray(cv2.resize(brightness, size, interpolation=cv2.INTER_AREA))
+                small = np.asarray(cv2.resize(brightness, size, interpolation=cv2.INTER_AREA), np.uint8)
+                yield Look(small, size[0] / image.width)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise MediaError(Fault.DAMAGED, f"The file cannot be read as a picture ({str(error)[:200]}).") from error
 

@@ -28,8 +28,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         {
             "title": "Safety",
             "items": [
-                _link("Reviews", "rate_review", "generation_review")
-                | {"badge": "mutoscope.operations.navigation.reviews_waiting"},
+                _link("Reviews", "rate_review", "generation_review") | _badge(waiting()),
                 _link("Blocked terms", "block", "generation_blockedterm"),
             ],
         },
@@ -70,9 +69,9 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     ]
 
 
-def reviews_waiting(request: HttpRequest) -> str:
-    """How many prompts and pictures wait for an operator; nothing where none does."""
-    return str(waiting() or "")
+def _badge(count: int) -> dict[str, int]:
+    """Beside a link, how many wait for an operator; nothing where none does."""
+    return {"badge": count} if count else {}
 
 
 def _link(title: str, icon: str, model: str) -> dict[str, str]:

@@ -312,7 +312,8 @@ def long_history(workspace: Workspace, count: int) -> UUID:
 MULTIPLY = {
     Job: """
         INSERT INTO generation_job
-        SELECT (jsonb_populate_record(job, jsonb_build_object('id', gen_random_uuid(), 'mark', job.mark + place))).*
+        SELECT (jsonb_populate_record(job, jsonb_build_object(
+            'id', gen_random_uuid(), 'mark', job.mark + place))).*
         FROM generation_job job, generate_series(2, %(count)s) AS place WHERE job.id = %(job)s
         """,
     Attempt: """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,17 @@ def test_a_moderator_that_fails_takes_nothing_unless_told_to(
     assert ask(api, picture, "anything").status_code == 201
     picture.refresh_from_db()
     assert picture.moderation is None
+
+
+def test_the_sidebar_counts_what_waits(desk: Client, api: APIClient, picture: Asset) -> None:
+    def badges() -> list[str]:
+        page = desk.get("/admin/generation/review/").content.decode()
+        return re.findall(r"<span[^>]*bg-red-100[^>]*>\s*(\S*)\s*</span>", page)
+
+    assert badges() == []
+    terms.block(["delicate"], action="review", note="", by=None)
+    ask(api, picture, "something delicate")
+    assert set(badges()) == {"1"}
 
 
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)

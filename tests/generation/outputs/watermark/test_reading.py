@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from generation.outputs.watermark.reading import PROOF, read_clip, read_picture
+from generation.outputs.watermark.reading import proof, read_clip, read_picture
 from mutoscope.media import MediaError
 from tests.generation.outputs.watermark.clips import KEY, MARK, again, clip, frames, marked
 
 KEYS = [KEY]
+WORN = 38
+"""The CRF at which the test's clip is too worn for a mark that nobody knows."""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def test_it_is_found_in_a_clip_that_was_changed(delivered: Path, tmp_path: Path,
     found = read_clip(again(delivered, tmp_path / "again.mp4", crf, filters), keys=KEYS)
     assert found is not None
     assert found.mark == MARK
-    assert found.strength >= PROOF
+    assert found.strength >= proof(MARK, 8)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
@@ -52,6 +54,34 @@ def test_it_is_found_in_an_animated_picture(tmp_path: Path) -> None:
 def test_nothing_is_found_without_a_mark_or_with_another_key(delivered: Path, tmp_path: Path) -> None:
     assert read_clip(clip(tmp_path / "plain.mp4", frames()), keys=KEYS) is None
     assert read_clip(delivered, keys=[b"another key"]) is None
+
+
+def test_an_issued_mark_is_found_where_no_other_would_be(tmp_path: Path) -> None:
+    """Of 300,000 marks one is told by what is left after hard compression; of 2⁴⁸ none."""
+    mark = 123_456
+    delivered = clip(tmp_path / "clip.mp4", marked(frames(), mark))
+    worn = again(delivered, tmp_path / "worn.mp4", WORN)
+    assert read_clip(worn, keys=KEYS) is None
+    found = read_clip(worn, keys=KEYS, issued=300_000)
+    assert found is not None
+    assert found.mark == mark
+    assert proof(300_000, 8) <= found.strength < proof(2**48, 8) + 4
+    assert read_clip(worn, keys=KEYS, issued=mark - 1) is None, "another mark is not told in its place"
+
+
+def test_nothing_is_found_among_issued_marks_without_one(tmp_path: Path) -> None:
+    plain = clip(tmp_path / "plain.mp4", frames())
+    assert read_clip(plain, keys=KEYS, issued=1_000_000) is None
+    assert read_clip(clip(tmp_path / "clip.mp4", marked(frames())), keys=[b"another"], issued=1_000_000) is None
+
+
+def test_a_clip_cut_out_of_a_larger_one(tmp_path: Path) -> None:
+    """Larger than frames are read at: the size of its cells goes by what it was cut out of."""
+    delivered = clip(tmp_path / "clip.mp4", marked(frames(960, 720)), 960, 720)
+    cut = again(delivered, tmp_path / "cut.mp4", 23, "crop=iw*0.9:ih*0.9")
+    found = read_clip(cut, keys=KEYS, issued=0)
+    assert found is not None
+    assert found.mark == MARK
 
 
 def test_an_old_key_is_tried_too(delivered: Path) -> None:
