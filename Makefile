@@ -9,8 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
 PORT ?= 8000
-# One more than two cores: a test waits for processes a third of its time.
-JOBS ?= 3
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-gpu setup-moderation setup-portrait setup-dev demo up test lint types format migrations shell worker web upkeep media bench chaos clean

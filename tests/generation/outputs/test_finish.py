@@ -166,7 +166,7 @@ def test_a_clip_whose_publication_may_have_happened_keeps_its_files(
         raise OperationalError("the connection was lost while it was committing")
 
     monkeypatch.setattr(attempts, "succeed", committed_and_cut_off)
-    settings.JOB_LEASE = timedelta(seconds=1)
+    settings.JOB_LEASE = timedelta(seconds=6)  # so long it is tried again, and the clip must be made by then
     with pytest.raises(OperationalError):
         finish(lambda _: None)
     clip = Asset.objects.get(kind="video")

@@ -91,17 +91,18 @@ document.addEventListener("htmx:sendError", () => toast("The server cannot be re
 
 // Links to pictures and clips die while a page stays open; the server leads on to fresh ones.
 const RENEW_AGAIN = 60_000;
-document.addEventListener(
-  "error",
-  ({ target }) => {
-    const { renew, renewed } = target.dataset ?? {};
-    if (!renew || Date.now() - Number(renewed ?? 0) < RENEW_AGAIN) return;
-    target.dataset.renewed = Date.now();
-    target.src = renew;
-    if (target.matches("video[data-hover-play]")) target.play().catch(() => {});
-  },
-  true, // such events do not bubble
-);
+function renewLink(target) {
+  const { renew, renewed } = target.dataset ?? {};
+  if (!renew || Date.now() - Number(renewed ?? 0) < RENEW_AGAIN) return;
+  target.dataset.renewed = Date.now();
+  target.src = renew;
+  if (target.matches("video[data-hover-play]")) target.play().catch(() => {});
+}
+document.addEventListener("error", ({ target }) => renewLink(target), true); // such events do not bubble
+for (const media of document.querySelectorAll("[data-renew]")) {
+  // What died before this script came was told to nobody.
+  if (media.error || (media.complete && !media.naturalWidth)) renewLink(media);
+}
 
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
