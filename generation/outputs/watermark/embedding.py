@@ -17,12 +17,12 @@ from generation.outputs.watermark.code import encode
 from generation.outputs.watermark.pattern import TILE, cell_pixels, tile_of, waves_of
 from generation.outputs.watermark.search import clarity
 
-GAINS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0)
+GAINS = (0.45, 0.55, 0.65, 0.75, 0.85, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0)
 CLEAR = 14.0
 """Standard deviations of chance by which the mark shall stand out, as far as can be foreseen, at CRF 33."""
 _QUALITIES = (80, 40)
 """Of JPEG: a frame is compressed lightly and hard, for what is lost in between goes on being lost beyond."""
-_BEYOND = 1.2
+_BEYOND = 1.5
 """How much more is lost by CRF 33 and by motion, as a multiple of that."""
 _EVERY = 24
 """Frames after which the strength is judged again at the latest."""
