@@ -17,7 +17,7 @@ from generation.outputs.watermark.code import encode
 from generation.outputs.watermark.pattern import TILE, cell_pixels, tile_of, waves_of
 from generation.outputs.watermark.search import clarity
 
-GAINS = (0.45, 0.55, 0.65, 0.75, 0.85, 1.0, 1.15, 1.3, 1.5, 1.75)
+GAINS = (0.55, 0.65, 0.75, 0.85, 1.0, 1.15, 1.3, 1.5, 1.75)
 CLEAR = 14.0
 """Standard deviations of chance by which the mark shall stand out, as far as can be foreseen, at CRF 33."""
 _QUALITIES = (80, 40)
