@@ -76,8 +76,8 @@ def ffmpeg(*arguments: object) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stderr
 
 
-def measure(clip: Clip, mark: int, folder: Path) -> dict[str, Any]:
-    """One clip: what was found after each change, and what the mark cost."""
+def measure(clip: Clip, mark: int, folder: Path, unmarked: dict[str, int] | None) -> dict[str, Any]:
+    """One clip: what was found after each change, and what the mark cost; without mark unless that is known."""
     embedder, spent, squares = Embedder(mark, clip.width, clip.height, key=KEY), 0.0, []
 
     def marked() -> Iterator[Frame]:
@@ -107,7 +107,7 @@ def measure(clip: Clip, mark: int, folder: Path) -> dict[str, Any]:
         "psnr_of_mark": _decibels(squares), "quality": quality, "ms_a_frame": spent / clip.frames * 1e3,
         "seconds_to_read": statistics.median(seconds),
         "bytes": {name: paths[name].stat().st_size for name in ("plain", "marked")},
-        **_unmarked(clip, paths["plain"], folder),
+        **(unmarked or _unmarked(clip, paths["plain"], folder)),
     }  # fmt: skip
 
 
@@ -209,12 +209,16 @@ def report(rows: Sequence[dict[str, Any]]) -> None:
     print(f"reading takes {statistics.median(r['seconds_to_read'] for r in rows):.2f} s of a processor (median)")
 
 
-def try_clip(pictures: Path | None, name: str, mark: int) -> dict[str, Any]:
+def try_clip(pictures: Path | None, name: str, mark: int, unmarked: dict[str, int] | None) -> dict[str, Any]:
     """`measure` of the clip of that name, in a process of its own."""
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
         clip = next(each for each in all_clips(pictures, Path(folder)) if each.name == name)
-        return measure(clip, mark, Path(folder))
+        return measure(clip, mark, Path(folder), unmarked)
+
+
+def rows_of(raw: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in raw.read_text().splitlines()]
 
 
 def all_clips(pictures: Path | None, folder: Path) -> list[Clip]:
@@ -226,10 +230,17 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=44)
     parser.add_argument("--pictures", type=Path, help="a folder of photographs")
     parser.add_argument("--raw", type=Path, help="keep each clip's figures here, and take up a run broken off")
+    parser.add_argument(
+        "--unmarked", type=Path, help="a raw file to take what is known of clips without mark from"
+    )
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="clips that are tried at once")
     asked = parser.parse_args()
-    kept = asked.raw.read_text().splitlines() if asked.raw and asked.raw.exists() else []
-    rows = [json.loads(line) for line in kept]
+    rows = rows_of(asked.raw) if asked.raw and asked.raw.exists() else []
+    # What is seen in clips without mark does not depend on how marks are laid on.
+    unmarked = {
+        row["clip"]: {key: row[key] for key in ("unmarked", "seen_where_none_is")}
+        for row in (rows_of(asked.unmarked) if asked.unmarked else [])
+    }
     done = {row["clip"] for row in rows}
     with tempfile.TemporaryDirectory() as folder:
         names = [clip.name for clip in all_clips(asked.pictures, Path(folder))]
@@ -237,7 +248,7 @@ def main() -> None:
     chosen = [names[number * 7 % len(names)] for number in range(min(asked.clips, len(names)))]
     with ProcessPoolExecutor(asked.processes, mp_context=get_context("spawn")) as pool:
         tried = [
-            pool.submit(try_clip, asked.pictures, name, 1 + number * 7919)
+            pool.submit(try_clip, asked.pictures, name, 1 + number * 7919, unmarked.get(name))
             for number, name in enumerate(chosen)
             if name not in done
         ]

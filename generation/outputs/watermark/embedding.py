@@ -17,12 +17,12 @@ from generation.outputs.watermark.code import encode
 from generation.outputs.watermark.pattern import TILE, cell_pixels, tile_of, waves_of
 from generation.outputs.watermark.search import clarity
 
-GAINS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0)
+GAINS = (0.55, 0.65, 0.75, 0.85, 1.0, 1.15, 1.3, 1.5, 1.75)
 CLEAR = 14.0
 """Standard deviations of chance by which the mark shall stand out, as far as can be foreseen, at CRF 33."""
 _QUALITIES = (80, 40)
 """Of JPEG: a frame is compressed lightly and hard, for what is lost in between goes on being lost beyond."""
-_BEYOND = 1.2
+_BEYOND = 1.6
 """How much more is lost by CRF 33 and by motion, as a multiple of that."""
 _EVERY = 24
 """Frames after which the strength is judged again at the latest."""
@@ -32,10 +32,10 @@ and fade in from black."""
 _JUDGED_SIDE = 480
 """Pixels on the shorter side: larger frames are judged in a smaller copy, as they are when they are read."""
 
-IN_FLAT = 0.5
+IN_FLAT = 0.6
 """Standard deviation of the pattern where the picture is flat, in levels of 255, at a gain of 1."""
-FLAT_LIMIT = 0.75
-PER_ACTIVITY = 0.25
+FLAT_LIMIT = 0.85
+PER_ACTIVITY = 0.22
 """Levels of pattern for each level by which a pixel usually differs from those around it."""
 LIMIT = 4.0
 """The most it is raised to anywhere."""
