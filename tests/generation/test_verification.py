@@ -7,18 +7,22 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import pytest
 from django.core.files.base import File
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
+from PIL import Image
 from rest_framework.test import APIClient
 
 from assets.models import Asset
 from generation import attempts, verification
 from generation.models import Job
+from generation.models.jobs import last_mark
 from generation.outputs.watermark.keys import current_key
+from generation.outputs.watermark.reading import read_picture
 from mutoscope.accounts.models import User
 from mutoscope.accounts.selectors import Access
 from tests.conftest import is_problem, picture_file
@@ -82,6 +86,21 @@ def test_the_command_finds_nothing(plain: Path, tmp_path: Path, db: None) -> Non
 def test_a_job_that_is_gone(made: Path, job: Job) -> None:
     Job.objects.filter(pk=job.pk).update(mark=job.mark + 10**9)
     assert "not in the database any more" in read(made)
+
+
+def test_a_worn_picture_is_known_among_the_marks_that_were_given_out(job: Job, tmp_path: Path) -> None:
+    """In so much noise that a mark which nobody knows could not be read."""
+    assert last_mark() >= job.mark
+    *_, frame = marked(frames(), job.mark, current_key())
+    grain = np.random.default_rng(1).normal(size=(*frame.shape[:2], 1))
+    path = tmp_path / "shot.png"
+    for level in np.geomspace(15, 60, 20):
+        Image.fromarray(np.clip(frame + level * grain, 0, 255).astype(np.uint8)).save(path)
+        if read_picture(path, keys=[current_key()]) is None:
+            break
+    origin = verification.origin_of(path)
+    assert origin is not None
+    assert origin.job == job
 
 
 def test_its_own_workspace_learns_the_job(api: APIClient, made: Path, job: Job) -> None:
