@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, FloatField, Q, QuerySet, Value, When
+from django.db.models import Case, Expression, F, FloatField, Q, QuerySet, Value, When
 from django.db.models.functions import Cast, Coalesce, Now
 
 from assets.models import Asset
@@ -46,10 +46,10 @@ def note_progress(job: Job, progress: float) -> bool:
     return bool(_held(job).filter(state=State.RUNNING).update(progress=progress))
 
 
-def note_engine_started(job: Job, *, memory_plan: str, first_step: int, seconds_ago: float = 0.0) -> None:
-    """The engine began to work on the job so long ago, after the steps that a checkpoint spares it."""
+def note_engine_started(job: Job, *, memory_plan: str, first_step: int, after: float | None = None) -> None:
+    """The engine began to work on the job, after the steps that a checkpoint spares it; `after`: see `_moment`."""
     _attempt(job).update(
-        engine_started_at=Now() - timedelta(seconds=seconds_ago),
+        engine_started_at=_moment(after),
         memory_plan=memory_plan,
         first_step=first_step,
         size=job.size,
@@ -57,9 +57,18 @@ def note_engine_started(job: Job, *, memory_plan: str, first_step: int, seconds_
     )
 
 
-def note_engine_ended(job: Job, *, steps: int, seconds_ago: float = 0.0) -> None:
-    """The engine has let go of the job, after so many steps in this attempt."""
-    _attempt(job).update(engine_ended_at=Now() - timedelta(seconds=seconds_ago), steps=steps)
+def note_engine_ended(job: Job, *, steps: int, after: float | None = None) -> None:
+    """The engine has let go of the job, after so many steps in this attempt; `after`: see `_moment`."""
+    _attempt(job).update(engine_ended_at=_moment(after), steps=steps)
+
+
+def _moment(after: float | None) -> Expression:
+    """So many seconds after the attempt's claim, by its holder's own clock; None is now.
+
+    Counted from the claim, the moments of an attempt are in order, and the time between them is exact, however
+    long the database takes to hear of them.
+    """
+    return Now() if after is None else F("claimed_at") + timedelta(seconds=after)
 
 
 def keep_checkpoint(job: Job, name: str, step: int) -> None:
@@ -81,9 +90,12 @@ def note_clip(job: Job, clip_id: UUID) -> None:
         raise Lost
 
 
-def start_finishing(job: Job, recipe: Mapping[str, Any], *, steps: int, seconds_ago: float = 0.0) -> None:
-    """All frames were made so long ago; what is left is the finish stage. May be said again. Raises `Lost`."""
-    note_engine_ended(job, steps=steps, seconds_ago=seconds_ago)
+def start_finishing(job: Job, recipe: Mapping[str, Any], *, steps: int, after: float | None = None) -> None:
+    """All frames are made; what is left is the finish stage. May be said again. `after`: see `_moment`.
+
+    Raises `Lost`.
+    """
+    note_engine_ended(job, steps=steps, after=after)
     moved = transitions.move(
         job.pk,
         Kind.FINISHING,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -67,9 +66,8 @@ def make_clip(hold: Hold, stream: FrameStream, scratch: Path) -> None:
     # 2. Only a job whose engine ended well, and that is still ours, gets any further.
     done = stream.wait_until_complete()
     recipe = {**done.recipe, "frames_sha256": digest.hexdigest()}
-    hold.insist(
-        lambda: attempts.start_finishing(job, recipe, steps=done.steps, seconds_ago=time.monotonic() - done.at)
-    )
+    after = hold.since_claim(done.at)
+    hold.insist(lambda: attempts.start_finishing(job, recipe, steps=done.steps, after=after))
 
     # 3. Lay the sound under them, and check that they are what was asked for, by decoding them, and worth having.
     for target in targets:

@@ -167,14 +167,11 @@ class AttemptRun:
 
     def on_start(self) -> None:
         self._started = True
-        began = time.monotonic()
+        after = self.hold.since_claim()
 
         def note() -> None:
             attempts.note_engine_started(
-                self.job,
-                memory_plan=self.memory_plan,
-                first_step=self.first_step,
-                seconds_ago=time.monotonic() - began,
+                self.job, memory_plan=self.memory_plan, first_step=self.first_step, after=after
             )
 
         self.station.progress.note(self.hold, note)  # the engine need not wait for the database
@@ -250,7 +247,8 @@ class AttemptRun:
 
     def _engine_ended(self) -> None:
         if self._started:
-            self._settle(lambda: attempts.note_engine_ended(self.job, steps=self._steps_done))
+            after = self.hold.since_claim()
+            self._settle(lambda: attempts.note_engine_ended(self.job, steps=self._steps_done, after=after))
 
     def _settle(self, call: Callable[[], object]) -> None:
         """Tell the database, as long as there is a point in it: recovery does what cannot be said any more."""

@@ -40,10 +40,16 @@ class Hold:
         self.job = job
         self.lost = False
         self.renewed_at = since
+        self.claimed_at = time.monotonic()
+        """When the claim's answer was here."""
 
     def is_certain(self) -> bool:
         """Whether the job is this attempt's and nobody else's, for all that this worker knows."""
         return not self.lost and time.monotonic() < self.renewed_at + settings.JOB_LEASE.total_seconds()
+
+    def since_claim(self, moment: float | None = None) -> float:
+        """Seconds from the claim to a moment of `time.monotonic()`, which is now where none is given."""
+        return (time.monotonic() if moment is None else moment) - self.claimed_at
 
     def insist(self, call: Callable[[], T]) -> T:
         """What `call` gives; called again while the database is away and the lease certainly holds.

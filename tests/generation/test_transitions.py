@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -109,6 +110,16 @@ LOSSES = pytest.mark.parametrize("lose", [lose_lease, lose_to_another, lose_to_c
 def facts(job: Job) -> Any:
     row = Job.objects.values().get(pk=job.pk)
     return row, kinds(job), list(Attempt.objects.filter(job=job).values("number", "outcome", "reason", "ended_at"))
+
+
+def test_the_moments_of_an_attempt_do_not_move_with_when_they_are_told(access: Access) -> None:
+    job = running(access)
+    attempts.start_finishing(job, {}, steps=8, after=2.75)
+    attempts.note_engine_started(job, memory_plan="full", first_step=0, after=0.5)  # told last, and twice
+    attempts.note_engine_started(job, memory_plan="full", first_step=0, after=0.5)
+    attempt = job.attempts.get()
+    assert attempt.engine_started_at == attempt.claimed_at + timedelta(seconds=0.5)
+    assert attempt.engine_ended_at == attempt.claimed_at + timedelta(seconds=2.75)
 
 
 @LOSSES

@@ -43,6 +43,7 @@ def finish(access: Access, tmp_path: Path) -> Iterator[Callable[[Callable[[Job],
         submit(access, **wishes)
         job = claim([PAID], Claimant("w1"))
         assert job is not None
+        hold = Hold(job, time.monotonic())
         rings.append(ring := FrameRing.create(job.width, job.height, job.frames))
         stream = FrameStream(ring, job.frames, on_taken=lambda _: None)
         for index in range(job.frames):
@@ -50,7 +51,7 @@ def finish(access: Access, tmp_path: Path) -> Iterator[Callable[[Callable[[Job],
         stream.written(job.frames)
         meanwhile(job)
         stream.complete(Made({}, 8, time.monotonic(), sound))
-        make_clip(Hold(job, time.monotonic()), stream, tmp_path)
+        make_clip(hold, stream, tmp_path)
         return job
 
     yield run
