@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import FileSystemStorage, default_storage
 
@@ -29,11 +30,13 @@ class StorageAway(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An object in the storage. `name` is as in file fields; `modified_at` is in UTC."""
+    """An object in the storage. `name` is as in file fields; `size` in bytes; `modified_at` is in UTC."""
 
     name: str
     size: int
     modified_at: datetime
+    multipart_id: str = ""
+    """Of one that is not an object yet: parts were sent of it, and nobody has completed it."""
 
 
 def listing(folder: str = "") -> Iterator[Stored]:
@@ -44,6 +47,24 @@ def listing(folder: str = "") -> Iterator[Stored]:
         location = _location()
         for item in _bucket().objects.filter(Prefix=_prefix(folder)):
             yield Stored(item.key.removeprefix(location), item.size, item.last_modified)
+
+
+def unfinished(folder: str = "") -> Iterator[Stored]:
+    """Files of which S3 has parts, in the folder and below it: whoever sent them was killed, or is still at it.
+
+    They are in no listing, and cost as much as objects. Local disk has none.
+    """
+    if isinstance(default_storage, FileSystemStorage):
+        return
+    location = _location()
+    for upload in _bucket().multipart_uploads.filter(Prefix=_prefix(folder)):
+        try:
+            size = sum(part.size for part in upload.Object().MultipartUpload(upload.id).parts.all())
+        except ClientError as error:
+            if not _is_over(error):
+                raise
+        else:
+            yield Stored(upload.object_key.removeprefix(location), size, upload.initiated, upload.id)
 
 
 def discard_tree(folder: str) -> None:
@@ -63,6 +84,8 @@ def discard_tree(folder: str) -> None:
         location = _location()
         keys = (item.key for item in _bucket().objects.filter(Prefix=_prefix(folder)))
         discard(key.removeprefix(location) for key in keys)
+        for upload in _bucket().multipart_uploads.filter(Prefix=_prefix(folder)):
+            _abort(upload.object_key, upload.id)
 
 
 def discard(names: Iterable[str]) -> None:
@@ -85,11 +108,21 @@ def is_there() -> bool:
     return not isinstance(default_storage, FileSystemStorage) or Path(default_storage.base_location).is_dir()
 
 
-def abort_multipart(folder: str) -> None:
-    """Have S3 forget the parts of uploads into the folder that were not completed; they are in no listing."""
-    if not isinstance(default_storage, FileSystemStorage):
-        for upload in _bucket().multipart_uploads.filter(Prefix=_prefix(folder)):
-            upload.Object().MultipartUpload(upload.id).abort()
+def abort(parts: Stored) -> None:
+    """Have S3 forget the parts of one of `unfinished`. One that has ended meanwhile is no error."""
+    _abort(_location() + parts.name, parts.multipart_id)
+
+
+def _abort(key: str, multipart_id: str) -> None:
+    try:
+        _bucket().Object(key).MultipartUpload(multipart_id).abort()
+    except ClientError as error:
+        if not _is_over(error):
+            raise
+
+
+def _is_over(error: ClientError) -> bool:
+    return str(error.response["Error"]["Code"]) == "NoSuchUpload"
 
 
 def _on_disk(storage: FileSystemStorage, folder: str) -> Iterator[Stored]:

@@ -1,7 +1,8 @@
 """Whether the storage and the database agree: objects that no row knows, and rows whose files are missing.
 
 The listing is streamed into a temporary table, and the database finds what does not match: nothing is held in
-memory, however many millions there are, and no file is asked for one by one.
+memory, however many millions there are, and no file is asked for one by one. What S3 has parts of and nobody has
+completed is in no listing, is asked for by itself, and is judged like an object.
 
 What is younger than a time of grace is not judged: files are stored before the row that names them is written.
 Objects outside of the folders that are ours are told of and left alone: the bucket may have other things in it.
@@ -12,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
-from itertools import islice
+from datetime import datetime, timedelta
+from itertools import chain, islice
 from typing import Any
 
 from django.apps import apps
@@ -37,7 +38,7 @@ _UUID = "'^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'"
 _TABLES = """
 CREATE TEMPORARY TABLE audit_stored (
     name text COLLATE "C" NOT NULL, size bigint NOT NULL, modified_at timestamptz NOT NULL,
-    folder text NOT NULL, second text NOT NULL, third text NOT NULL);
+    multipart_id text COLLATE "C" NOT NULL, folder text NOT NULL, second text NOT NULL, third text NOT NULL);
 CREATE TEMPORARY TABLE audit_named (name text COLLATE "C" NOT NULL, row text NOT NULL);
 CREATE TEMPORARY TABLE audit_open (folder text NOT NULL, id text NOT NULL);
 CREATE INDEX ON audit_named (name);
@@ -59,7 +60,7 @@ SELECT *, is_unknown AND modified_at <= statement_timestamp() - %(grace)s AS is_
     is_unknown AND modified_at > statement_timestamp() - %(grace)s AS is_fresh
 FROM (
     SELECT *, folder = ANY(%(folders)s)
-        AND NOT EXISTS (SELECT FROM audit_named AS named WHERE named.name = stored.name)
+        AND (multipart_id <> '' OR NOT EXISTS (SELECT FROM audit_named AS named WHERE named.name = stored.name))
         AND NOT EXISTS (
             SELECT FROM audit_open AS open
             WHERE open.folder = stored.folder AND open.id IN (stored.second, stored.third)
@@ -69,7 +70,7 @@ FROM (
 """
 
 _REASON = f"""
-CASE folder
+CASE WHEN multipart_id <> '' THEN 'parts of it were sent, and it was never completed' ELSE CASE folder
     WHEN 'checkpoints' THEN 'its job has ended'
     WHEN 'uploads' THEN 'its upload has ended'
     WHEN 'workspaces' THEN coalesce((
@@ -77,7 +78,7 @@ CASE folder
         FROM {Asset._meta.db_table} WHERE id = CASE WHEN third ~ {_UUID} THEN third::uuid END
     ), 'no asset has it')
     ELSE 'no row names it'
-END
+END END
 """
 
 
@@ -167,7 +168,9 @@ class Audit:
         """
         found = """
             SELECT name, row FROM audit_named AS named
-            WHERE NOT EXISTS (SELECT FROM audit_stored AS stored WHERE stored.name = named.name) ORDER BY name
+            WHERE NOT EXISTS (
+                SELECT FROM audit_stored AS stored WHERE stored.name = named.name AND multipart_id = ''
+            ) ORDER BY name
             """
         rows = _rows(found, {})
         while page := list(islice(rows, objects.PAGE)):
@@ -183,23 +186,28 @@ class Audit:
         self.list_rows()
         count = size = 0
         page = f"""
-            SELECT name, size FROM ({_JUDGED}) AS judged WHERE is_orphan AND name > %(after)s
-            ORDER BY name LIMIT {objects.PAGE}
+            SELECT name, size, modified_at, multipart_id FROM ({_JUDGED}) AS judged
+            WHERE is_orphan AND (name, multipart_id) > (%(name)s, %(id)s)
+            ORDER BY name, multipart_id LIMIT {objects.PAGE}
             """
-        after = ""
-        while batch := list(_rows(page, {**self._values, "after": after})):
-            objects.discard(name for name, _ in batch)
-            count, size, after = count + len(batch), size + sum(each for _, each in batch), batch[-1][0]
+        last = objects.Stored("", 0, datetime.min)
+        while rows := list(_rows(page, {**self._values, "name": last.name, "id": last.multipart_id})):
+            batch = [objects.Stored(*row) for row in rows]
+            objects.discard(one.name for one in batch if not one.multipart_id)
+            for one in batch:
+                if one.multipart_id:
+                    objects.abort(one)
+            count, size, last = count + len(batch), size + sum(one.size for one in batch), batch[-1]
         return count, size
 
 
 def _list_storage() -> None:
     """In chunks, so that no transaction is open for as long as a listing takes."""
-    listing = objects.listing()
+    listing = chain(objects.listing(), objects.unfinished())
     while chunk := list(islice(listing, CHUNK)):
         with connection.cursor() as cursor, cursor.copy("COPY audit_stored FROM STDIN") as copy:
             for one in chunk:
-                copy.write_row((one.name, one.size, one.modified_at, *_places(one.name)))
+                copy.write_row((one.name, one.size, one.modified_at, one.multipart_id, *_places(one.name)))
     _run("CREATE INDEX ON audit_stored (name)")
 
 

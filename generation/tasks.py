@@ -12,7 +12,7 @@ from generation import recovery, retention, sweep, uploads, usage_warnings, work
 from generation.forecast import pace
 from generation.outputs.renditions import keeping, making
 from generation.worker import runtime
-from mutoscope.celery import MEDIA_QUEUE, WARNING_INTERVAL
+from mutoscope.celery import WARNING_INTERVAL
 
 
 @shared_task(name="generation.serve", ignore_result=True)
@@ -84,7 +84,7 @@ def retire_clips() -> None:
     SessionStore.clear_expired()
 
 
-@shared_task(name="generation.make_rendition", queue=MEDIA_QUEUE, ignore_result=True)
+@shared_task(name="generation.make_rendition", ignore_result=True)
 def make_rendition() -> None:
     """A ticket: make one rendition, if one waits."""
     making.make_next()

@@ -14,7 +14,7 @@ from django.db.models import CharField, F, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat, Now
 
 from assets.models import Asset, Upload
-from assets.objects import abort_multipart, discard_tree, is_there, listing
+from assets.objects import discard_tree, is_there, listing
 from billing import ledger
 from billing.payments import closing
 from billing.payments.base import ProviderUnavailable
@@ -133,7 +133,6 @@ def _discard_files(workspace_id: UUID) -> None:
         discard_tree(f"{folder}/{workspace_id}")
     for upload_id in Upload.objects.filter(workspace=workspace_id).values_list("pk", flat=True):
         discard_tree(f"uploads/{upload_id}")
-        abort_multipart(f"uploads/{upload_id}")
     checkpointed = Job.objects.filter(workspace=workspace_id).exclude(checkpoint="")
     for job_id in checkpointed.values_list("pk", flat=True):
         discard_tree(checkpoint_folder(job_id))

@@ -93,5 +93,12 @@ def test_parts_of_uploads_that_were_not_completed_go(bucket: Any) -> None:
     mine = bucket.Object("uploads/u1/file").initiate_multipart_upload()
     mine.Part(1).upload(Body=b"part")
     bucket.Object("uploads/u2/file").initiate_multipart_upload()
-    objects.abort_multipart("uploads/u1")
+    (first, second) = sorted(objects.unfinished("uploads"), key=lambda one: one.name)
+    assert (first.name, first.size, first.multipart_id) == ("uploads/u1/file", 4, mine.id)
+    assert (second.name, second.size) == ("uploads/u2/file", 0)
+    assert first.modified_at < timezone.now()  # moto says that all were begun in 2010
+    discard_tree("uploads/u1")
     assert [left.object_key for left in bucket.multipart_uploads.all()] == ["uploads/u2/file"]
+    objects.abort(second)
+    objects.abort(second)  # it has ended: no error
+    assert not list(objects.unfinished())
