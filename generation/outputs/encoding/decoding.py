@@ -13,6 +13,7 @@ import ffmpeg
 
 from generation.engines.base import EngineError
 from generation.outputs.encoding.forms import Source
+from generation.outputs.encoding.standstill import is_awaited, watched
 from mutoscope.media import MediaError, ffmpeg_executable, probe
 
 PIXELS = "yuv420p"
@@ -49,7 +50,9 @@ class Decoded:
 
 
 def decode(decoded: Decoded) -> Generator[bytes, None, None]:
-    """The clip's frames in order, upright, at a steady rate. Raises `EngineError` (ours).
+    """The clip's frames in order, upright, at a steady rate.
+
+    Raises `EngineError`: `clip_broken` (ours), `decoder_stuck` (machine) where ffmpeg stands still.
 
     To be closed when fewer are wanted: a decoder runs until then.
     """
@@ -68,19 +71,22 @@ def decode(decoded: Decoded) -> Generator[bytes, None, None]:
     with tempfile.TemporaryFile() as complaints:
         decoder = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints)
         stdout: IO[bytes] = decoder.stdout  # type: ignore[assignment]  # a pipe: asked for above
-        try:
-            for _ in range(source.frames):
-                frame = stdout.read(decoded.frame_bytes)
-                if len(frame) < decoded.frame_bytes:
-                    break
-                yield frame
-            else:
-                return
-            code = decoder.wait()
-        finally:
-            decoder.kill()
-            decoder.wait()
-            stdout.close()
+        with watched(decoder, lambda: is_awaited(stdout)) as watch:
+            try:
+                for _ in range(source.frames):
+                    frame = stdout.read(decoded.frame_bytes)
+                    if len(frame) < decoded.frame_bytes:
+                        break
+                    yield frame
+                else:
+                    return
+                code = decoder.wait()
+            finally:
+                decoder.kill()
+                decoder.wait()
+                stdout.close()
+        if watch.complaint:
+            raise EngineError("decoder_stuck", f"the clip could not be decoded: {watch.complaint}", "machine")
         complaints.seek(0)
         said = complaints.read(2000).decode(errors="replace").strip()
         raise EngineError("clip_broken", f"the clip does not decode to its end: {said or f'exit {code}'}", "ours")

@@ -20,7 +20,7 @@ def straight(frames: Iterable[Buffer]) -> Feed:
     """Each frame is handed over as it comes."""
 
     def feed(encoder: subprocess.Popen[bytes]) -> None:
-        with _pipe_of(encoder) as pipe:
+        with pipe_of(encoder) as pipe:
             for frame in frames:
                 pipe.write(frame)
 
@@ -31,7 +31,7 @@ def over(spool: Spool, frames: Iterator[Buffer], order: Iterable[int]) -> Feed:
     """Frames are kept as they come, behind those in the spool, while a thread hands over those of the order."""
 
     def feed(encoder: subprocess.Popen[bytes]) -> None:
-        relay = _Relay(spool, order, _pipe_of(encoder))
+        relay = _Relay(spool, order, pipe_of(encoder))
         relay.start()
         try:
             spool.keep(relay.while_taken(frames))
@@ -84,5 +84,6 @@ class _Relay(threading.Thread):
             raise self._error
 
 
-def _pipe_of(encoder: subprocess.Popen[bytes]) -> IO[bytes]:
+def pipe_of(encoder: subprocess.Popen[bytes]) -> IO[bytes]:
+    """Where the encoder takes its frames."""
     return encoder.stdin  # type: ignore[return-value]  # started with a pipe

@@ -15,7 +15,8 @@ import ffmpeg
 
 from generation.engines.base import EngineError
 from generation.outputs.encoding import png_zip
-from generation.outputs.encoding.feeding import Feed
+from generation.outputs.encoding.feeding import Feed, pipe_of
+from generation.outputs.encoding.standstill import is_fed, watched
 from mutoscope.media import ffmpeg_executable
 
 COMPLAINT_BYTES = 2000
@@ -88,7 +89,7 @@ def run(
 ) -> None:
     """Run the graph on what `feed` hands over.
 
-    Raises `EncoderFailed`, and what `feed` raises, after ffmpeg is gone.
+    Raises `EncoderFailed`, also for one that stands still; and what `feed` raises, after ffmpeg is gone.
     """
     graph = graph.global_args("-hide_banner", "-loglevel", "error", *options).overwrite_output()
     archives = archives or Archives()
@@ -102,16 +103,17 @@ def run(
             pass_fds=archives.descriptors,
             env={**os.environ, **(environment or {})},
         )
-        try:
-            archives.start()
-            with suppress(BrokenPipeError):
-                feed(encoder)
-            code = encoder.wait()
-        finally:
-            encoder.kill()
-            encoder.wait()
-            archives.close()
+        with watched(encoder, lambda: is_fed(pipe_of(encoder))) as watch:
+            try:
+                archives.start()
+                with suppress(BrokenPipeError):
+                    feed(encoder)
+                code = encoder.wait()
+            finally:
+                encoder.kill()
+                encoder.wait()
+                archives.close()
         if code:
             complaints.seek(0)
             said = complaints.read(COMPLAINT_BYTES).decode(errors="replace").strip()
-            raise EncoderFailed(said or f"exit {code}")
+            raise EncoderFailed(watch.complaint or said or f"exit {code}")
