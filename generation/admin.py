@@ -13,7 +13,16 @@ from django.template.response import TemplateResponse
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
-from generation import adapter_admin, catalog, control, licences, mark_admin, moderation_admin, workers  # noqa: F401  (their pages)
+from generation import (  # noqa: F401  (their pages)
+    adapter_admin,
+    catalog,
+    control,
+    licences,
+    mark_admin,
+    moderation_admin,
+    rendition_admin,
+    workers,
+)
 from generation.cancel_admin import cancel_jobs
 from generation.catalog import territories
 from generation.cost_admin import job_cost

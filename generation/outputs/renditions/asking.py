@@ -113,6 +113,15 @@ def clip_of(workspace: Workspace, asset_id: UUID) -> Asset:
     return asset
 
 
+def make_after_all(chosen: QuerySet[Rendition]) -> int:
+    """Have those of them that failed wait anew, with all their tries. Returns how many."""
+    failed = chosen.filter(state=State.FAILED, asset__deleted_at=None)
+    changed = failed.update(state=State.QUEUED, attempts=0, error="", lease_expires_at=None, used_at=Now())
+    for _ in range(changed):
+        transaction.on_commit(issue_ticket)
+    return changed
+
+
 def issue_ticket() -> None:
     """Have the media process look for a rendition to make. A ticket names none; lost ones are made again."""
     try:
@@ -137,9 +146,7 @@ def _once(clip: Asset, form: Form, *, mark: str, is_reissue: bool = False) -> Re
             transaction.on_commit(issue_ticket)
         elif found.state == State.FAILED:
             _check_waiting(clip.workspace_id)
-            again = Rendition.objects.filter(pk=found.pk, state=State.FAILED)
-            again.update(state=State.QUEUED, attempts=0, error="", lease_expires_at=None, used_at=Now())
-            transaction.on_commit(issue_ticket)
+            make_after_all(Rendition.objects.filter(pk=found.pk))
         else:
             Rendition.objects.filter(pk=found.pk).update(used_at=Now())
         found.refresh_from_db()

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from assets.models import Rendition
 from generation.outputs.renditions.asking import issue_ticket
 from generation.outputs.renditions.files import MAX_ATTEMPTS, stored_names
+from mutoscope.alerts import alert
 from mutoscope.celery import MEDIA_QUEUE, app
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,18 @@ def return_lost() -> int:
     """Take back the renditions of processes whose lease ran out. Returns how many."""
     lost = Rendition.objects.filter(state=State.MAKING, lease_expires_at__lte=Now())
     spent = lost.filter(attempts__gte=MAX_ATTEMPTS).update(state=State.FAILED, error=LOST, lease_expires_at=None)
+    if spent:
+        tell_failed(LOST)
     return spent + lost.update(state=State.QUEUED, lease_expires_at=None)
+
+
+def tell_failed(reason: str) -> None:
+    """Tell the operators of what failed in every try, and is nobody's fault but ours."""
+    alert(
+        "clips could not be made in other forms",
+        f"{reason}: {settings.PUBLIC_URL}/admin/assets/rendition/?state__exact=failed",
+        key="renditions",
+    )
 
 
 def reissue_tickets() -> int:

@@ -34,6 +34,7 @@ from generation.outputs.encoding import (
 )
 from generation.outputs.renditions.asking import issue_ticket
 from generation.outputs.renditions.files import FILES, MAX_ATTEMPTS, Made, fetch, form_of, store, stored_names
+from generation.outputs.renditions.keeping import tell_failed
 from generation.outputs.renditions.originals import Original
 from generation.outputs.visible import digest_of, overlays_for
 
@@ -184,6 +185,8 @@ def _fail(rendition: Rendition, reason: str, *, for_good: bool) -> None:
     changed = held_by(rendition).update(state=state, error=reason, lease_expires_at=None)
     if changed and not over:
         issue_ticket()
+    elif changed and not for_good:
+        tell_failed(reason)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 _link("Jobs", "movie", "generation_job"),
                 _link("Quality", "fact_check", "generation_clipcheck"),
+                _link("Renditions", "transform", "assets_rendition"),
                 _link("Lanes", "low_priority", "generation_pause"),
                 _link("Workers", "memory", "generation_worker"),
                 _link("Licences", "gavel", "generation_licenceacceptance"),

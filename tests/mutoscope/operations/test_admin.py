@@ -18,7 +18,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 import mutoscope.urls  # noqa: F401  it registers the admin's models
-from assets.models import Asset
+from assets.models import Asset, Rendition
 from assets.services import upload
 from billing.models import Customer, Payment, Plan, PlanOverride, ProviderEvent
 from billing.services import subscribe
@@ -75,7 +75,9 @@ def populate(number: int) -> None:
     access = access_by_session(person, {})
     assert access is not None
     done = finishing(access)
-    attempts.succeed(done, unsaved_clip(done), Check(verdict_on(["flickers"]), {"flicker": 7.5}))
+    clip = unsaved_clip(done)
+    attempts.succeed(done, clip, Check(verdict_on(["flickers"]), {"flicker": 7.5}))
+    Rendition.objects.create(asset=clip, format="webm", quality="small", state="failed", error="no space")
     job = submit(access, upload(access, picture_file()))
     worker = Reporter(of_this_process([Lane("still", "paid")], name=f"w{number}"))
     worker.working(job)
@@ -178,6 +180,20 @@ def test_operators_revoke_keys(operator: Client, rows: Callable[[int], None]) ->
     chosen = {"action": "revoke", "_selected_action": [str(keys[0].pk)]}
     assert operator.post(address(ApiKey, "changelist"), chosen, follow=True).status_code == 200
     assert [ApiKey.objects.get(pk=key.pk).revoked_at is not None for key in keys] == [True, False]
+
+
+def test_operators_have_failed_renditions_made_after_all(operator: Client, rows: Callable[[int], None]) -> None:
+    rows(2)
+    failed, ready = Rendition.objects.order_by("pk")
+    Rendition.objects.filter(pk=failed.pk).update(attempts=3)
+    Rendition.objects.filter(pk=ready.pk).update(state="ready", file="workspaces/w/a/r.webm")
+    html = operator.get(address(Rendition, "changelist"), {"state__exact": "failed"}).content.decode()
+    assert ("no space" in html, str(ready.pk) in html) == (True, False)
+    chosen = {"action": "make_after_all", "_selected_action": [str(failed.pk), str(ready.pk)]}
+    answer = operator.post(address(Rendition, "changelist"), chosen, follow=True).content.decode()
+    assert "1 wait to be made; 1 had not failed." in answer
+    states = Rendition.objects.order_by("pk").values_list("state", "attempts", "error")
+    assert list(states) == [("queued", 0, ""), ("ready", 0, "no space")]
 
 
 def test_operators_make_users_who_can_sign_in(operator: Client) -> None:

@@ -200,7 +200,7 @@ def test_of_many_the_longest_unused_gives_way(
 
 
 def test_what_cannot_be_made_is_tried_again_and_then_told(
-    access: Access, clip: Asset, monkeypatch: pytest.MonkeyPatch
+    access: Access, clip: Asset, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: object) -> None:
         raise EngineError("encode_failed", "ffmpeg could not encode the clip: no space", "ours")
@@ -211,6 +211,9 @@ def test_what_cannot_be_made_is_tried_again_and_then_told(
         states = [(made := make_next()) and (made.state, made.attempts) for _ in range(files.MAX_ATTEMPTS)]
         assert states == [(State.QUEUED, 1), (State.QUEUED, 2), (State.FAILED, 3)]
         assert make_next() is None
+    assert (
+        caplog.text.count("clips could not be made in other forms: ffmpeg could not encode the clip: no sp") == 1
+    )
     again = ask(access, clip.pk, Wish("webm"))
     assert (again.state, again.error, again.attempts) == (State.QUEUED, "", 0)
     made = make_next()
