@@ -41,6 +41,14 @@ def trash(workspace: Workspace) -> QuerySet[Asset]:
     )
 
 
+def trashed(workspace: Workspace, asset_id: UUID) -> Asset:
+    """One asset in the workspace's trash. Raises `NotFound`."""
+    asset = trash(workspace).filter(pk=asset_id).first()
+    if asset is None:
+        raise NotFound(f"no asset in the trash has the id {asset_id}")
+    return asset
+
+
 def delete(access: Access, asset_id: UUID, *, now: bool = False) -> None:
     """Put an asset of the library into the trash; `now` has its files go in the next round, from the trash, too.
 
@@ -63,9 +71,7 @@ def empty(workspace: Workspace) -> int:
 def restore(access: Access, asset_id: UUID, *, admit: Admit | None = None) -> Asset:
     """Put an asset back into the library. Raises `NotFound` for what is not in the trash, or as `admit`."""
     hold_workspace(access.workspace.pk)
-    asset = trash(access.workspace).filter(pk=asset_id).first()
-    if asset is None:
-        raise NotFound(f"no asset in the trash has the id {asset_id}")
+    asset = trashed(access.workspace, asset_id)
     if admit:
         admit(used_bytes(asset.workspace_id), asset.size_bytes)
     if not trash(access.workspace).filter(pk=asset_id).update(deleted_at=None, discard_at=None):

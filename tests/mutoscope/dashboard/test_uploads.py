@@ -9,10 +9,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
+from assets import trash
 from assets.models import Asset, Upload
 from mutoscope.accounts.selectors import Access
 from tests.assets.samples import photograph
 from tests.conftest import picture_file
+from tests.generation.samples import submit
 from tests.mutoscope.dashboard.sending import HTMX, announce, outcome, put, send
 
 UPLOAD = reverse("dashboard:upload")
@@ -130,3 +132,17 @@ def test_a_page_that_was_open_for_long_is_led_on_to_fresh_links(
     assert charlies.get(path).status_code == 404
     assert Client().get(path)["Location"].startswith(reverse("account_login"))
     assert path in alices.get(reverse("dashboard:library")).content.decode()
+
+
+def test_so_are_those_of_the_history_and_of_the_trash(
+    alices: Client, bobs: Client, charlies: Client, access: Access, picture: Asset
+) -> None:
+    submit(access, picture)
+    path = reverse("dashboard:asset_file", args=[picture.pk])
+    assert f'data-renew="{path}?as=thumbnail"' in alices.get(reverse("dashboard:jobs")).content.decode()
+    assert bobs.get(path + "?as=trashed").status_code == 404  # it is none
+    trash.delete(access, picture.pk)
+    assert f'data-renew="{path}?as=trashed"' in alices.get(reverse("dashboard:trash")).content.decode()
+    assert urlsplit(bobs.get(path + "?as=trashed")["Location"]).path.endswith("/thumbnail.webp")
+    assert bobs.get(path + "?as=thumbnail").status_code == 404
+    assert charlies.get(path + "?as=trashed").status_code == 404

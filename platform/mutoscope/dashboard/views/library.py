@@ -40,13 +40,15 @@ def library(request: Visit, access: Access) -> HttpResponse:
 def asset_file(request: Visit, access: Access, asset_id: UUID) -> HttpResponse:
     """On to a fresh link: a page may be open for longer than its links live.
 
-    `?as=thumbnail` leads to the small picture, `?as=download` to the file for saving.
+    `?as=thumbnail` leads to the small picture, `?as=trashed` to that of what is in the trash, `?as=download` to
+    the file for saving.
     """
-    asset = asset_of(access.workspace, asset_id)
     wanted = request.GET.get("as", "")
+    asset = (trash.trashed if wanted == "trashed" else asset_of)(access.workspace, asset_id)
     if wanted == "download":
         return redirect(media().download_url(asset.file.name, asset.file_name))
-    return redirect((asset.thumbnail if wanted == "thumbnail" and asset.thumbnail else asset.file).url)
+    is_small = wanted in {"thumbnail", "trashed"} and asset.thumbnail
+    return redirect((asset.thumbnail if is_small else asset.file).url)
 
 
 @workspace_page("POST", needs="assets:write")
