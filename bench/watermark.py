@@ -209,11 +209,13 @@ def report(rows: Sequence[dict[str, Any]]) -> None:
     print(f"reading takes {statistics.median(r['seconds_to_read'] for r in rows):.2f} s of a processor (median)")
 
 
-def try_clip(pictures: Path | None, name: str, mark: int, unmarked: dict[str, int] | None) -> dict[str, Any]:
+def try_clip(
+    pictures: Path | None, series: int, name: str, mark: int, unmarked: dict[str, int] | None
+) -> dict[str, Any]:
     """`measure` of the clip of that name, in a process of its own."""
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
-        clip = next(each for each in all_clips(pictures, Path(folder)) if each.name == name)
+        clip = next(each for each in all_clips(pictures, Path(folder), series) if each.name == name)
         return measure(clip, mark, Path(folder), unmarked)
 
 
@@ -221,14 +223,15 @@ def rows_of(raw: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in raw.read_text().splitlines()]
 
 
-def all_clips(pictures: Path | None, folder: Path) -> list[Clip]:
-    return clips(sorted(pictures.iterdir()) if pictures else [], folder)
+def all_clips(pictures: Path | None, folder: Path, series: int) -> list[Clip]:
+    return clips(sorted(pictures.iterdir()) if pictures else [], folder, series)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=int, default=44)
     parser.add_argument("--pictures", type=Path, help="a folder of photographs")
+    parser.add_argument("--series", type=int, default=0, help="another has clips that nothing was tuned on")
     parser.add_argument("--raw", type=Path, help="keep each clip's figures here, and take up a run broken off")
     parser.add_argument(
         "--unmarked", type=Path, help="a raw file to take what is known of clips without mark from"
@@ -243,12 +246,19 @@ def main() -> None:
     }
     done = {row["clip"] for row in rows}
     with tempfile.TemporaryDirectory() as folder:
-        names = [clip.name for clip in all_clips(asked.pictures, Path(folder))]
+        names = [clip.name for clip in all_clips(asked.pictures, Path(folder), asked.series)]
     # In strides, so that a part of them is as varied as all are.
     chosen = [names[number * 7 % len(names)] for number in range(min(asked.clips, len(names)))]
     with ProcessPoolExecutor(asked.processes, mp_context=get_context("spawn")) as pool:
         tried = [
-            pool.submit(try_clip, asked.pictures, name, 1 + number * 7919, unmarked.get(name))
+            pool.submit(
+                try_clip,
+                asked.pictures,
+                asked.series,
+                name,
+                1 + (number + 50 * asked.series) * 7919 % ISSUED,
+                unmarked.get(name),
+            )
             for number, name in enumerate(chosen)
             if name not in done
         ]

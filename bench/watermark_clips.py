@@ -32,19 +32,25 @@ class Clip:
     fps: int
     frames: int
     draw: Callable[[Clip], Iterator[Frame]]
+    series: int = 0
 
 
-def clips(pictures: Sequence[Path], folder: Path) -> list[Clip]:
-    """44 clips; the generated pictures are written to `folder`, those given take the place of the first."""
-    drawn = [_written(folder, name, draw) for name, draw in _PICTURES.items()]
-    stills = [COFFEE, *pictures, *drawn]
+def clips(pictures: Sequence[Path], folder: Path, series: int = 0) -> list[Clip]:
+    """44 clips; the generated pictures are written to `folder`, those given take the place of the first.
+
+    Another series is of other sizes, moves and drawings. The watermark was tuned on series 0.
+    """
+    drawn = [_written(folder, name, draw, series) for name, draw in _PICTURES.items()]
+    stills = [*pictures, *drawn] if series else [COFFEE, *pictures, *drawn]
+    sizes = [SIZES[(index + 3 * series) % len(SIZES)] for index in range(len(SIZES))]
     moving = []
     for index in range(28):
-        still, move = stills[index % len(stills)], MOVES[(index + index // len(stills)) % len(MOVES)]
-        width, height = SIZES[index % len(SIZES)]
-        moving.append(Clip(f"{still.stem}, {move}", width, height, 24, 36, _moved(still, move)))
+        still = stills[index % len(stills)]
+        move = MOVES[(index + index // len(stills) + 5 * series) % len(MOVES)]
+        width, height = sizes[index % len(sizes)]
+        moving.append(Clip(f"{still.stem}, {move}", width, height, 24, 36, _moved(still, move), series))
     return moving + [
-        Clip(name, *SIZES[index % len(SIZES)], 16 if index % 3 == 0 else 24, 36, draw)
+        Clip(name, *sizes[index % len(sizes)], 16 if index % 3 == 0 else 24, 36, draw, series)
         for index, (name, draw) in enumerate(_drawn(stills).items())
     ]
 
@@ -64,8 +70,8 @@ def _moved(still: Path, move: str) -> Callable[[Clip], Iterator[Frame]]:
 def _drawn(stills: Sequence[Path]) -> dict[str, Callable[[Clip], Iterator[Frame]]]:
     photo = stills[0]
     return {
-        "page of text, still": lambda clip: _still(clip, _text(clip.width, clip.height)),
-        "text, scrolling": lambda clip: _scrolled(clip, _text(clip.width, clip.height * 2), 3),
+        "page of text, still": lambda clip: _still(clip, _text(clip.width, clip.height, clip.series)),
+        "text, scrolling": lambda clip: _scrolled(clip, _text(clip.width, clip.height * 2, clip.series), 3),
         "gradient, still": lambda clip: _still(clip, _gradient(clip.width, clip.height)),
         "film grain": lambda clip: _grain(clip, photo, 12),
         "photograph, still": lambda clip: _still(clip, _framed(clip, photo)),
@@ -73,7 +79,7 @@ def _drawn(stills: Sequence[Path]) -> dict[str, Callable[[Clip], Iterator[Frame]
         "fade from black": lambda clip: _lit(clip, photo, 0.0, 1.0),
         "cartoon": _cartoon,
         "cartoon, white ground": lambda clip: _cartoon(clip, ground=250),
-        "fast pan": lambda clip: _scrolled(clip, _leaves(clip.width, clip.height * 3), 24),
+        "fast pan": lambda clip: _scrolled(clip, _leaves(clip.width, clip.height * 3, clip.series), 24),
         "cuts": lambda clip: _cuts(clip, stills),
         "noise": _noise,
         "lights at night": _lights,
@@ -83,26 +89,26 @@ def _drawn(stills: Sequence[Path]) -> dict[str, Callable[[Clip], Iterator[Frame]
     }
 
 
-def _written(folder: Path, name: str, draw: Callable[[int, int], Frame]) -> Path:
+def _written(folder: Path, name: str, draw: Callable[[int, int, int], Frame], series: int) -> Path:
     path = folder / f"{name}.png"
-    cv2.imwrite(str(path), cv2.cvtColor(draw(1280, 960), cv2.COLOR_RGB2BGR))
+    cv2.imwrite(str(path), cv2.cvtColor(draw(1280, 960, series), cv2.COLOR_RGB2BGR))
     return path
 
 
-def _random(seed: int) -> np.random.Generator:
-    return np.random.default_rng(seed)
+def _random(drawing: int, series: int) -> np.random.Generator:
+    return np.random.default_rng(drawing + 100 * series)
 
 
-def _clouds(width: int, height: int) -> Frame:
-    random, total = _random(1), np.zeros((height, width, 3), np.float32)
+def _clouds(width: int, height: int, series: int) -> Frame:
+    random, total = _random(1, series), np.zeros((height, width, 3), np.float32)
     for level in range(1, 9):
         rough = random.normal(size=(2**level, 2**level, 3)).astype(np.float32)
         total += cv2.resize(rough, (width, height), interpolation=cv2.INTER_CUBIC) / 2 ** (level * 0.9)
     return np.clip(128 + 60 * total / total.std(), 0, 255).astype(np.uint8)
 
 
-def _leaves(width: int, height: int) -> Frame:
-    random, page = _random(2), np.zeros((height, width, 3), np.uint8)
+def _leaves(width: int, height: int, series: int) -> Frame:
+    random, page = _random(2, series), np.zeros((height, width, 3), np.uint8)
     for _ in range(3000):
         at = (int(random.integers(width)), int(random.integers(height)))
         color = tuple(int(c) for c in random.integers(20, 236, 3))
@@ -110,8 +116,8 @@ def _leaves(width: int, height: int) -> Frame:
     return page
 
 
-def _town(width: int, height: int) -> Frame:
-    random, page = _random(3), _gradient(width, height)
+def _town(width: int, height: int, series: int) -> Frame:
+    random, page = _random(3, series), _gradient(width, height)
     for _ in range(60):
         left, top = int(random.integers(width)), int(random.integers(height // 4, height))
         wide = int(random.integers(30, 160))
@@ -130,8 +136,8 @@ def _gradient(width: int, height: int) -> Frame:
     return np.stack(planes, axis=-1).astype(np.uint8)
 
 
-def _text(width: int, height: int) -> Frame:
-    random, page = _random(4), np.full((height, width, 3), 244, np.uint8)
+def _text(width: int, height: int, series: int) -> Frame:
+    random, page = _random(4, series), np.full((height, width, 3), 244, np.uint8)
     words = ["still", "motion", "frame", "reel", "light", "shutter", "lens", "picture", "slow", "turn", "hand"]
     for line, y in enumerate(range(40, height - 10, 26)):
         said = " ".join(words[int(at)] for at in random.integers(len(words), size=14))
@@ -145,8 +151,9 @@ def _checkers(width: int, height: int) -> Frame:
     return np.repeat((((down // 32 + across // 32) % 2) * 150 + 50).astype(np.uint8)[..., None], 3, axis=2)
 
 
-_PICTURES: dict[str, Callable[[int, int], Frame]] = {
-    "clouds": _clouds, "leaves": _leaves, "town": _town, "gradient": _gradient, "text": _text,
+_PICTURES: dict[str, Callable[[int, int, int], Frame]] = {
+    "clouds": _clouds, "leaves": _leaves, "town": _town,
+    "gradient": lambda width, height, _: _gradient(width, height), "text": _text,
 }  # fmt: skip
 
 
@@ -172,14 +179,14 @@ def _lit(clip: Clip, photo: Path, first: float, last: float) -> Iterator[Frame]:
 
 
 def _grain(clip: Clip, photo: Path, level: float) -> Iterator[Frame]:
-    random = _random(5)
+    random = _random(5, clip.series)
     for frame in _moved(photo, "push in")(clip):
         noise = random.normal(0, level, (clip.height, clip.width, 1))
         yield np.clip(frame + noise, 0, 255).astype(np.uint8)
 
 
 def _noise(clip: Clip) -> Iterator[Frame]:
-    random = _random(6)
+    random = _random(6, clip.series)
     for _ in range(clip.frames):
         rough = random.integers(60, 200, (clip.height // 4, clip.width // 4, 3)).astype(np.uint8)
         yield cv2.resize(rough, (clip.width, clip.height), interpolation=cv2.INTER_CUBIC)
@@ -199,7 +206,7 @@ def _cartoon(clip: Clip, ground: int = 180) -> Iterator[Frame]:
 
 
 def _lights(clip: Clip) -> Iterator[Frame]:
-    random = _random(7)
+    random = _random(7, clip.series)
     places, speeds = random.uniform(0, 1, (40, 2)), random.normal(0, 0.004, (40, 2))
     for index in range(clip.frames):
         page = np.full((clip.height, clip.width, 3), (9, 10, 18), np.uint8)
