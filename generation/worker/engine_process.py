@@ -180,22 +180,24 @@ class EngineProcess:
 
     def stop(self, timeout: float = EXIT_TIMEOUT) -> None:
         """Unload and end the process; kill it where it does not go within so many seconds."""
-        if self._process is None or self._pipe is None:
+        process = self._process
+        if process is None:
             return
         try:
             self._send("exit")
-            self._process.join(timeout)
+            process.join(timeout)
         finally:  # whatever breaks off the waiting: Python does not end before its child processes have
             self.kill()
 
     def kill(self) -> None:
-        """End the process at once."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-        if self._pipe is not None:
-            self._pipe.close()
+        """End the process at once. Two threads may: one that stops the worker, and one whose engine it was."""
+        process, pipe = self._process, self._pipe
         self._process = self._pipe = None
+        if process is not None:
+            process.kill()
+            process.join()
+        if pipe is not None:
+            pipe.close()
 
     def _check_stall(self, last_sign: float) -> None:
         patience = self.model.speed.stall_seconds

@@ -88,7 +88,8 @@ class LeaseKeeper:
 
     def stop(self) -> None:
         self._stopped.set()
-        self._thread.join(PARTING)
+        if self._thread.is_alive():  # a worker that is stopped early has not started it
+            self._thread.join(PARTING)
 
     def add(self, hold: Hold) -> None:
         with self._guard:

@@ -52,7 +52,8 @@ class ProgressTeller:
     def stop(self) -> None:
         self._stopped.set()
         self._arrived.set()
-        self._thread.join(PARTING)
+        if self._thread.is_alive():  # a worker that is stopped early has not started it
+            self._thread.join(PARTING)
 
     def tell(self, job: Job, done: int, total: int) -> None:
         """So many steps of so many are done."""

@@ -87,7 +87,8 @@ class Runtime:
         self._swept_at = self._heard_at = self._measured_at = float("-inf")
 
     def start(self) -> None:
-        """Load and warm the engine. Raises `EngineError`."""
+        """Load and warm the engine. Raises `EngineError`. Whatever breaks it off, `stop` is to follow."""
+        self._scratch.open()
         read_ahead(self.engine.setup)
         self.reporter.start()
         self._sweep()
@@ -102,6 +103,13 @@ class Runtime:
 
     def stop(self) -> None:
         """Let what is in hand end within the grace; give the rest back; end the engine."""
+        try:
+            self._stop()
+        finally:  # another worker would find it, but on this machine there may be none for long
+            self._scratch.close()
+        self.reporter.stopped()
+
+    def _stop(self) -> None:
         self.drain.ask()
         self.reporter.draining()
         # The engine's thread kills an engine that has not stopped by then, and gives its job back.
@@ -115,8 +123,6 @@ class Runtime:
         self.leases.stop()
         self.station.progress.stop()
         self.engine.stop(timeout=2.0)
-        self._scratch.close()
-        self.reporter.stopped()
 
     def serve(self, lane_name: str) -> None:
         """A ticket: claim one job of the lane and hand it to the engine; the finish stage goes on by itself.

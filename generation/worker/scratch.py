@@ -15,6 +15,7 @@ import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 NAMELESS_SECONDS = 3600.0
 """A lock that has no name yet after so long was left by a worker that was killed in that moment."""
@@ -28,18 +29,25 @@ def default_root() -> Path:
 
 
 class Scratch:
-    """This worker process's folder for pictures, checkpoints and clips that are being made."""
+    """This worker process's folder for pictures, checkpoints and clips that are being made.
+
+    Nothing is there before `open`; `close` removes it, also where `open` was broken off.
+    """
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or default_root()
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock_file = self.root / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.lock"
-        # Held before it has its name: a sweeper must never find it free.
-        nameless = self._lock_file.with_suffix(".new")
-        self._lock = nameless.open("w")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        nameless.rename(self._lock_file)
+        self._nameless = self._lock_file.with_suffix(".new")
+        self._lock: IO[str] | None = None
         self.folder = self._lock_file.with_suffix("")
+
+    def open(self) -> None:
+        """Make the folder, and hold its lock. Raises OSError."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Held before it has its name: a sweeper must never find it free.
+        self._lock = self._nameless.open("w")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._nameless.rename(self._lock_file)
         self.folder.mkdir(mode=0o700)
 
     def for_attempt(self) -> Path:
@@ -57,8 +65,10 @@ class Scratch:
     def close(self) -> None:
         """Remove the folder, and let go of the lock."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        self._lock_file.unlink(missing_ok=True)
-        self._lock.close()
+        for file in (self._nameless, self._lock_file):
+            file.unlink(missing_ok=True)
+        if self._lock is not None:
+            self._lock.close()
 
 
 def _remove_if_dead(lock_file: Path) -> bool:
