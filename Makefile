@@ -117,9 +117,10 @@ bench: setup-dev  ## Print the figures of docs/benchmarks.md for this machine
 	$(BIN)/python -m bench
 
 # JOBS of the tests has a default above, which is not meant here.
-chaos: setup-dev  ## Break everything at random, prove that no job is lost (JOBS=300 MINUTES=5 WORKERS=5 SEED=)
+chaos: setup-dev  ## Break everything at random, prove that no job is lost (JOBS=300 MINUTES=5 WORKERS=6 FAMILIES= SEED=)
 	$(BIN)/python -m tests.chaos $(if $(filter command environment,$(firstword $(origin JOBS))),--jobs $(JOBS)) \
-		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SEED),--seed $(SEED))
+		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(WORKERS),--workers $(WORKERS)) \
+		$(if $(FAMILIES),--families $(FAMILIES)) $(if $(SEED),--seed $(SEED))
 
 clean:  ## Remove .venv and everything under var/ (data too)
 	rm -rf $(VENV) var

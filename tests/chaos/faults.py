@@ -17,14 +17,12 @@ import psutil
 
 from tests.chaos import setting, storage
 from tests.chaos.scene import Post, Scene
-from tests.chaos.setting import Size
+from tests.chaos.setting import FAMILIES, Size
 
 STALL = 3.0
 """Seconds without progress after which the scripted engine counts as hung (tests/catalog/still.toml)."""
 AT_WORK = 0.8
 """Share of the faults of workers that seek out one with a job in hand."""
-PATIENCE = 40
-"""Half seconds that a fault waits until there is something to hit."""
 
 
 class Fault(ABC):
@@ -33,6 +31,8 @@ class Fault(ABC):
     name: ClassVar[str]
     takes_service_away: ClassVar[bool] = False
     """Whether jobs cannot go on anywhere while it lasts."""
+    patience: ClassVar[int] = 40
+    """Half seconds that it waits until there is something to hit."""
 
     def __init__(self, chance: random.Random, lasts: float = 0.0) -> None:
         self.lasts = lasts
@@ -130,6 +130,22 @@ class EngineFrozen(Fault):
         with suppress(psutil.NoSuchProcess):
             if self.engine is not None:
                 self.engine.resume()
+
+
+class DenoisingKilled(Fault):
+    """The worker of a model with weights, in the middle of its steps: another has to go on from the checkpoint."""
+
+    name = "mid-denoise SIGKILL"
+    patience = 200
+
+    def begin(self, scene: Scene) -> str:
+        busy = scene.services.pids_at_work(between_steps=True)
+        for post in scene.workers:
+            if post.is_up and post.process is not None and post.process.pid in busy and post.model in FAMILIES:
+                self.pid = post.process.pid
+                post.process.kill()
+                return f"{post.name}, {post.model}"
+        return ""
 
 
 class UpkeepKilled(Fault):
@@ -250,7 +266,7 @@ class Planned:
 
 
 PROCESSES: Sequence[type[Fault]] = (
-    WorkerKilled, WorkerTerminated, WorkerFrozen, EngineKilled, EngineFrozen, UpkeepKilled,
+    WorkerKilled, WorkerTerminated, WorkerFrozen, DenoisingKilled, EngineKilled, EngineFrozen, UpkeepKilled,
 )  # fmt: skip
 SERVICES: Sequence[type[Fault]] = (
     PostgresCrashed, ValkeyFlushed, TicketsDoubled, ValkeyKilled, StorageRefuses, ValkeyCutOff,
@@ -282,7 +298,15 @@ def plan(chance: random.Random, size: Size) -> list[Planned]:
                 if at > size.seconds and rounds:
                     return
                 length = chance.uniform(*lasts.get(kind, (0, 0)))
-                yield Planned(at, next(count), kind, length, chance.getrandbits(32))
+                # Jobs that denoise for long come in the second half: one is sure to be hit.
+                is_early = kind is DenoisingKilled and not rounds
+                yield Planned(
+                    min(at, size.seconds / 2) if is_early else at,
+                    next(count),
+                    kind,
+                    length,
+                    chance.getrandbits(32),
+                )
                 at += length if one_by_one else 0
             rounds += 1
 
@@ -307,7 +331,7 @@ class Director:
         beginning = time.monotonic()
         for planned in self._plan:
             fault = planned.kind(random.Random(planned.seed), planned.lasts)
-            self._later(beginning + planned.at, lambda fault=fault: self._begin(fault, PATIENCE))
+            self._later(beginning + planned.at, lambda fault=fault: self._begin(fault, fault.patience))
         while self._due:
             at, _, action = heapq.heappop(self._due)
             time.sleep(max(0.0, at - time.monotonic()))

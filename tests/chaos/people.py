@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
@@ -19,7 +19,7 @@ from billing import grants
 from billing.errors import LimitReached
 from billing.models import Plan
 from billing.services import subscribe
-from generation import services
+from generation import catalog, services
 from generation.errors import AlreadyEnded, InvalidJob
 from generation.services import JobRequest
 from mutoscope.accounts.models import User
@@ -30,6 +30,10 @@ from mutoscope.clock import database_time
 WORKSPACES = 12
 CREDITS = 100_000
 """That each workspace is granted."""
+LONG = 5.0
+"""Seconds that a long job of a model with weights denoises, by its catalog: long enough for checkpoints."""
+MOST_STEPS = 1000
+"""Noise schedules have no more."""
 CONTEST = "contest"
 """Idempotency keys of the jobs by which fairness is measured begin with it."""
 
@@ -89,7 +93,8 @@ class Ledger:
 class People:
     """Everybody who has an account."""
 
-    def __init__(self, picture: bytes) -> None:
+    def __init__(self, picture: bytes, families: Sequence[str]) -> None:
+        self.families = families
         # A limit that stands until midnight would end the test, not the faults: those that pass stay.
         Plan.objects.update(seconds_per_day=None, seconds_per_month=None)
         plans = [Plan.objects.get(slug="studio"), Plan.objects.get(slug="free")]
@@ -127,6 +132,8 @@ class People:
             at = chance.uniform(0, seconds) if number % 2 else chance.choice(bursts) + chance.random()
             if temper == "hang":  # it takes the longest of all to fail as often as it may
                 at *= 0.3
+            elif temper.endswith(" long"):  # `faults.DenoisingKilled` lies in wait for them
+                at = chance.uniform(seconds / 2, seconds)
             found.append(self._random_wish(chance, at, f"job-{number}", temper))
         return sorted(found, key=lambda wish: wish.at)
 
@@ -169,10 +176,11 @@ class People:
             finally:
                 close_old_connections()
 
-    @staticmethod
-    def _tempers(chance: random.Random, jobs: int) -> list[str]:
+    def _tempers(self, chance: random.Random, jobs: int) -> list[str]:
         """Each at least once, else as often as `TEMPERS` says; jobs of other engines are called by their model."""
-        others = {"preview": 0.15, "tiny-ltx": 0.1}
+        others = {"preview": 0.15}
+        for family in self.families:
+            others |= {family: 0.05, f"{family} long": 0.05}
         usual = [*TEMPERS, *others, *others]
         shares = [0.75 * share for share in TEMPERS.values()]
         rest = chance.choices([*others, *TEMPERS], [*others.values(), *shares], k=max(0, jobs - len(usual)))
@@ -201,15 +209,20 @@ class People:
                 tier=tier,
             )
             return Wish(at, key, number, request, cancel_after, starts_in, ends_in)
-        if temper == "tiny-ltx":
+        family, _, length = temper.partition(" ")
+        if family in self.families:
+            model = catalog.models()[family]
+            steps = min(MOST_STEPS, round(LONG / model.speed.seconds_per_step)) if length else 8
             request = JobRequest(
-                model="tiny-ltx",
+                model=family,
                 picture=self.members[number][1].pk,
-                prompt="a gradient turns",
+                prompt="" if model.prompt.use == "ignored" else "a gradient turns",
                 seed=seed,
-                steps=chance.choice([8, 120]),
+                steps=steps,
                 tier=tier,
             )
+            if length:  # it is to be broken off, and to go on
+                return Wish(at, key, number, request)
             return Wish(at, key, number, request, cancel_after, starts_in, ends_in)
         if temper == "long":
             prompt, steps = "pause=0.15", chance.choice([24, 48])

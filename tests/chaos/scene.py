@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +42,11 @@ class Post:
     def is_up(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
+    @property
+    def model(self) -> str:
+        """What a worker serves; nothing of others."""
+        return self.arguments[2] if self.arguments[0] == "worker" else ""
+
     def engine(self) -> psutil.Process | None:
         """The worker's engine process, once there is one."""
         if self.process is None:
@@ -56,11 +61,11 @@ class Post:
 class Scene:
     """All posts, and the thread that keeps them manned."""
 
-    def __init__(self, services: Services, chance: random.Random, workers: int) -> None:
+    def __init__(self, services: Services, chance: random.Random, workers: int, families: Sequence[str]) -> None:
         self.services = services
         self._var = Path(os.environ["MUTOSCOPE_VAR"])
         self._closing, self._closed = threading.Event(), threading.Event()
-        plans = list(_worker_plans(workers))
+        plans = list(_worker_plans(workers, families))
         clocks = [0.0, *CLOCKS[1:]]
         chance.shuffle(clocks)
         self.workers = [
@@ -146,18 +151,21 @@ class Scene:
             if post.process is None:
                 continue
             try:
-                post.process.wait(max(0.1, deadline - time.monotonic()))
+                code = post.process.wait(max(0.1, deadline - time.monotonic()))
             except psutil.TimeoutExpired:
                 complaints.append(f"{post.name} did not end within {STOP_TIMEOUT:g} s of SIGTERM")
+            else:
+                if code:
+                    complaints.append(f"{post.name} ended with {code} at SIGTERM, and not in good order")
         return complaints
 
 
-def _worker_plans(count: int) -> Iterator[tuple[str, ...]]:
+def _worker_plans(count: int, families: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """One of each kind, then more of those for several lanes."""
     kinds = [
         ("still", "paid,free,batch"),
-        ("tiny-ltx", "paid,free,batch"),
         ("preview", "paid,free,batch"),
+        *((family, "paid,free,batch") for family in families),
         ("still", "free,batch"),
         ("still", "paid"),
     ]

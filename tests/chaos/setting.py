@@ -9,9 +9,10 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,6 +32,16 @@ LEASE = 4.0
 RECOVERY = 1.0
 CREDITS_PER_SECOND = 7
 """Of the scripted engine."""
+FAMILIES = {
+    "tiny-ltx": "tiny-ltx",
+    "tiny-ltx2": "tiny-ltx2",
+    "tiny-wan": "tiny-wan-i2v",
+    "tiny-cogvideox": "tiny-cogvideox-i2v",
+    "tiny-hunyuan": "tiny-hunyuan-i2v",
+    "tiny-hunyuan15": "tiny-hunyuan15-i2v",
+    "tiny-svd": "tiny-svd",
+}
+"""Models with weights, one of each family, and the tiny pipelines that they load."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +60,13 @@ class Size:
     """Seconds, at least and at most, between two faults of services."""
     rounds: int
     """Of the contest by which fairness is measured."""
+    families: int
+    """Of `FAMILIES`, how many have a worker. Which ones, the seed says."""
     cap: int
     """Attempts a job may have. What is wanted is to see jobs survive many faults, not to see them meet the cap."""
 
 
-def enter(var: Path, cap: int) -> None:
+def enter(var: Path, cap: int, families: Sequence[str]) -> None:
     """Set the environment of everything that belongs to the suite in the folder `var`."""
     for name in ("DATABASE_URL", "REDIS_URL", "S3_BUCKET", "PUBLIC_URL", "CHAOS_CLOCK", "CHAOS_SCENE"):
         os.environ.pop(name, None)
@@ -62,7 +75,7 @@ def enter(var: Path, cap: int) -> None:
         "MUTOSCOPE_MODE": "local",
         "MEDIA_ROOT": str(var / "media"),
         "CATALOG_FOLDERS": str(_catalog(var)),
-        "OFFERED_MODELS": "tiny-ltx",  # people do not wait for its first worker
+        "OFFERED_MODELS": ",".join(families),  # people do not wait for its first worker
         "MODELS_FOLDER": str(models_folder(BASE / "var" / "test")),
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
@@ -79,10 +92,12 @@ def enter(var: Path, cap: int) -> None:
 
 
 def _catalog(var: Path) -> Path:
-    """The tests' models, but that a second of the scripted engine costs credits."""
+    """The tests' models and the suite's own, but that a second of the scripted engine costs credits."""
     folder = var / "catalog"
     folder.mkdir(exist_ok=True)
-    for file in (BASE / "tests" / "catalog").glob("*.toml"):
+    for file in chain.from_iterable(
+        (BASE / "tests" / each).glob("*.toml") for each in ("catalog", "chaos/catalog")
+    ):
         text = file.read_text()
         if file.stem == "still":
             free = "credits_per_second = 0"
@@ -139,12 +154,19 @@ class Services:
         server.ensure_postgres_running()
         self._wait(lambda: psycopg.connect(os.environ["DATABASE_URL"]).close() is None)
 
-    def pids_at_work(self) -> set[int]:
-        """The workers that have a job in hand, by process id; nobody while PostgreSQL is away."""
+    def pids_at_work(self, *, between_steps: bool = False) -> set[int]:
+        """The workers that have a job in hand, by process id; nobody while PostgreSQL is away.
+
+        `between_steps`: those alone that denoise, far from the end, and have left a checkpoint to go on from.
+        """
         try:
             with psycopg.connect(os.environ["DATABASE_URL"], connect_timeout=2) as connection:
                 rows = connection.execute(
-                    "SELECT DISTINCT worker FROM generation_attempt WHERE outcome = 'under_way'"
+                    "SELECT DISTINCT worker FROM generation_attempt AS attempt"
+                    " JOIN generation_job AS job ON job.id = job_id AND number = job.attempt"
+                    " WHERE outcome = 'under_way'"
+                    " AND (NOT %s OR state = 'running' AND progress < 0.8 AND checkpoint_step > first_step)",
+                    [between_steps],
                 ).fetchall()
         except psycopg.Error:
             return set()
@@ -164,13 +186,14 @@ class Services:
 
 
 @contextmanager
-def services(var: Path, cap: int) -> Iterator[Services]:
+def services(var: Path, cap: int, families: Sequence[str]) -> Iterator[Services]:
     """Everything that a suite stands on, empty: database, broker, storage. Django is set up afterwards."""
     var.mkdir(parents=True, exist_ok=True)
     with (var / "suite.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # one suite a folder
-        enter(var, cap)
-        weights("tiny-ltx")
+        enter(var, cap, families)
+        for family in families:
+            weights(FAMILIES[family])
         _empty(var)
         from mutoscope import embedded
 

@@ -7,7 +7,7 @@ import logging
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from django.db import Error, close_old_connections
@@ -28,7 +28,7 @@ SETTLING = 30.0
 """Seconds after the last job's end within which nothing may be left over."""
 
 
-def run(services: Services, seed: int, size: Size) -> int:
+def run(services: Services, seed: int, size: Size, families: Sequence[str]) -> int:
     """One suite; prints its report. Returns 0, or 1 where something that must hold does not."""
     began = time.monotonic()
     logging.disable(logging.ERROR)  # that services are away is known here: it is our doing
@@ -38,9 +38,9 @@ def run(services: Services, seed: int, size: Size) -> int:
 
     # A chance for each, so that a change in one part leaves the others' plans as they were.
     chance = random.Random(seed)
-    scene = Scene(services, random.Random(chance.getrandbits(32)), size.workers)
+    scene = Scene(services, random.Random(chance.getrandbits(32)), size.workers, families)
     planned = faults.plan(random.Random(chance.getrandbits(32)), size)
-    people = People(_picture())
+    people = People(_picture(), families)
     wishes = people.wishes(random.Random(chance.getrandbits(32)), size.jobs, size.seconds)
     director = faults.Director(scene, planned, say)
     try:
