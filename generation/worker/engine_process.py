@@ -193,7 +193,7 @@ class EngineProcess:
         """End the process at once. Two threads may: one that stops the worker, and one whose engine it was."""
         process, pipe = self._process, self._pipe
         self._process = self._pipe = None
-        if process is not None:
+        if process is not None and process.pid is not None:  # it has been started
             process.kill()
             process.join()
         if pipe is not None:
