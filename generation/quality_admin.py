@@ -88,7 +88,9 @@ class ClipCheckAdmin(ReadOnly, Found, ModelAdmin):
 
     @admin.display(description="job")
     def job_link(self, check: ClipCheck) -> SafeString:
-        return format_html('<a class="text-primary-600" href="{}">{}</a>', _job_page(check), check.job_id)
+        return format_html(
+            '<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', _job_page(check), check.job_id
+        )
 
 
 class ClipCheckInline(ReadOnly, Found, TabularInline):

@@ -63,7 +63,9 @@ class RenditionAdmin(ReadOnly, ModelAdmin):
     @admin.display(description="clip")
     def clip(self, rendition: Rendition) -> SafeString:
         page = reverse("admin:assets_asset_change", args=[rendition.asset_id])
-        return format_html('<a class="text-primary-600" href="{}">{}</a>', page, rendition.asset.name)
+        return format_html(
+            '<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', page, rendition.asset.name
+        )
 
     @admin.display(description="workspace", ordering="asset__workspace__name")
     def workspace(self, rendition: Rendition) -> str:
