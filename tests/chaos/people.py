@@ -181,7 +181,7 @@ class People:
         others = {"preview": 0.15}
         for family in self.families:
             others |= {family: 0.05, f"{family} long": 0.05}
-        usual = [*TEMPERS, *others, *others]
+        usual = [*TEMPERS, *others, *others, *(temper for temper in others if temper.endswith(" long"))]
         shares = [0.75 * share for share in TEMPERS.values()]
         rest = chance.choices([*others, *TEMPERS], [*others.values(), *shares], k=max(0, jobs - len(usual)))
         found = [*usual, *rest]
