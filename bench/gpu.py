@@ -50,7 +50,14 @@ from bench.table import print_table
 from generation.engines.base import EngineRequest
 from generation.engines.diffusion.memory import PLANS, keep_in_one_piece
 
-MEASURED_STEPS = {"ltx-13b": 6, "cogvideox-5b": 5, "hunyuan-i2v": 2, "wan-a14b": 0, "wan-a14b-720p": 0}
+MEASURED_STEPS = {
+    "ltx-13b": 6,
+    "cogvideox-5b": 5,
+    "hunyuan-i2v": 2,
+    "hunyuan-i2v-720p": 2,
+    "wan-a14b": 0,
+    "wan-a14b-720p": 0,
+}
 """Of a published clip; of other models all are. None: it is reckoned from the draft, by its forwards. Both of
 Wan's experts have their share of any two steps or more."""
 FORWARDS = {"wan-a14b": 2, "wan-a14b-720p": 2}

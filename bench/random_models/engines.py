@@ -132,6 +132,7 @@ HUNYUAN = Spec(
     },
     960, 544, 121, 24, 50,
 )  # fmt: skip
+HUNYUAN_720P = replace(HUNYUAN, name="hunyuan-i2v-720p", width=1280, height=720, frames=129)
 WAN = Spec(
     "wan-a14b", "wan2.2-i2v", WanEngine, pipelines.wan,
     {"transformer": sizes.WAN_A14B, "vae": sizes.WAN_VAE, "text_encoder": sizes.UMT5_XXL}, 832, 480, 81, 16, 40,
@@ -139,7 +140,7 @@ WAN = Spec(
 )  # fmt: skip
 WAN_720P = replace(WAN, name="wan-a14b-720p", width=1280, height=720)
 
-SPECS = {spec.name: spec for spec in (LTX_2B, LTX_13B, COGVIDEOX, SVD, HUNYUAN, WAN, WAN_720P)}
+SPECS = {spec.name: spec for spec in (LTX_2B, LTX_13B, COGVIDEOX, SVD, HUNYUAN, HUNYUAN_720P, WAN, WAN_720P)}
 """Full sizes: for a GPU of 80 GB."""
 
 
