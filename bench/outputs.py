@@ -41,6 +41,7 @@ from generation.outputs.encoding import (  # noqa: E402
     previews,
     profile_of,
 )
+from generation.outputs.watermark.embedding import Embedder  # noqa: E402
 
 PHOTOGRAPH = Path(__file__).parents[1] / "platform/mutoscope/demo/coffee.png"
 FPS = 24
@@ -81,6 +82,17 @@ def measure(source: Source, forms: list[Form], answer: Connection) -> None:
         ]
         began = time.perf_counter()
         encode(frames(source), source, targets)
+        took = time.perf_counter() - began
+        answer.send(_taken(took, targets[0].path))
+
+
+def measure_marked(source: Source, forms: list[Form], answer: Connection) -> None:
+    """As `measure`, of frames that get the invisible watermark on their way."""
+    embedder = Embedder(1, source.width, source.height, key=b"the benchmark's key")
+    with tempfile.TemporaryDirectory() as folder:
+        targets = [Target(Path(folder) / "clip.mp4", form) for form in forms]
+        began = time.perf_counter()
+        encode((marked.data for marked in embedder.laid_on(frames(source))), source, targets)
         took = time.perf_counter() - began
         answer.send(_taken(took, targets[0].path))
 
@@ -161,6 +173,7 @@ def main() -> None:
         kept = not all(keeps_up(source, form) for form in forms)
         print(row(name, source, in_its_own_process(source, forms), kept=kept), flush=True)
     if "mp4" in formats:
+        print(row("mp4, watermarked", source, in_its_own_process(source, [MASTER], measure_marked)), flush=True)
         print(row("previews", source, in_its_own_process(source, [MASTER], measure_previews)), flush=True)
 
     print("\nTwice as long: memory against the clip above")

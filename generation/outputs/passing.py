@@ -27,18 +27,23 @@ def finished_frames(stream: FrameStream, job: Job, checker: Checker, digest: Has
     """
     # Not before frames are to be looked at: they bring numpy and OpenCV with them.
     from numpy import frombuffer, uint8
+    from numpy.typing import NDArray
 
     from generation.outputs.watermark.embedding import Embedder
 
     crop = crop_of(job)
-    embedder = Embedder(job.mark, job.width, job.height, key=current_key())
-    for index, frame in enumerate(stream):
-        if index >= job.frames:
-            continue
-        with crop.apply(frame) as shown:
-            pixels = frombuffer(shown, uint8).reshape(job.height, job.width, 3)
-            digest.update(shown)
+
+    def looked_at() -> Iterator[NDArray[uint8]]:
+        for index, frame in enumerate(stream):
+            if index >= job.frames:
+                continue
+            with crop.apply(frame) as shown:
+                digest.update(shown)
+                # A copy, since the ring's memory is used again before the frame is marked.
+                pixels = frombuffer(shown, uint8).reshape(job.height, job.width, 3).copy()
             checker.see(pixels)
-            marked = embedder.apply(pixels)
-            del pixels  # it would hold on to the ring's memory
+            yield pixels
+
+    embedder = Embedder(job.mark, job.width, job.height, key=current_key())
+    for marked in embedder.laid_on(looked_at()):
         yield marked.data

@@ -1,13 +1,11 @@
-"""Laying the mark on frames: a faint pattern, the same in each frame, stronger where a picture hides it.
-
-How strong it must be depends on the picture: a page of text drowns what a meadow lets through. So the embedder
-reads its own mark back, from a frame that was compressed hard, and takes the least strength that is still clear.
-"""
+"""Laying the mark on frames: a faint pattern, the same in each frame, stronger where a picture hides it."""
 
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -15,22 +13,17 @@ from numpy.typing import NDArray
 
 from generation.outputs.watermark.code import encode
 from generation.outputs.watermark.pattern import TILE, cell_pixels, tile_of, waves_of
-from generation.outputs.watermark.search import clarity
+from generation.outputs.watermark.strength import Judge, Strength
+from generation.outputs.watermark.trial import AHEAD
 
-GAINS = (0.55, 0.65, 0.75, 0.85, 1.0, 1.15, 1.3, 1.5, 1.75)
-CLEAR = 14.0
-"""Standard deviations of chance by which the mark shall stand out, as far as can be foreseen, at CRF 33."""
-_QUALITIES = (80, 40)
-"""Of JPEG: a frame is compressed lightly and hard, for what is lost in between goes on being lost beyond."""
-_BEYOND = 1.6
-"""How much more is lost by CRF 33 and by motion, as a multiple of that."""
-_EVERY = 24
+Frame: TypeAlias = NDArray[np.uint8]
+"""Height × width × 3, RGB."""
+
+_EVERY = 48
 """Frames after which the strength is judged again at the latest."""
-_CHANGED = 1.25
+_CHANGED = 1.5
 """It is judged again where the picture bears so many times more than when it was judged, or less: scenes change,
 and fade in from black."""
-_JUDGED_SIDE = 480
-"""Pixels on the shorter side: larger frames are judged in a smaller copy, as they are when they are read."""
 
 IN_FLAT = 0.6
 """Standard deviation of the pattern where the picture is flat, in levels of 255, at a gain of 1."""
@@ -39,6 +32,9 @@ PER_ACTIVITY = 0.22
 """Levels of pattern for each level by which a pixel usually differs from those around it."""
 LIMIT = 4.0
 """The most it is raised to anywhere."""
+FALL_FINE, FALL_COARSE = -0.7, 1.0
+"""Of the two patterns: by which power of its periods a wave is weaker. Fine waves cost less quality where there is
+detail; where there is none, they are the first that an encoder drops."""
 STEEPEST = 10
 """A difference that counts as more than this is an edge, and an edge alone hides nothing beside it."""
 BLACK, DARK = 2, 14
@@ -47,7 +43,7 @@ _BLOCK = 8
 
 
 class Embedder:
-    """Lays one mark on the frames of one clip, which must come in their order.
+    """Lays one mark on the frames of one clip.
 
     The same frames, mark and key give the same bytes. Not for several threads at once.
     """
@@ -55,57 +51,71 @@ class Embedder:
     def __init__(self, mark: int, width: int, height: int, *, key: bytes) -> None:
         """`mark` has at most 48 bits; sizes are in pixels."""
         self._size = (width, height)
-        self._coded, self._waves = encode(mark), waves_of(key)
-        self._pattern = _spread(tile_of(self._waves, self._coded), width, height)
+        coded, waves = encode(mark), waves_of(key)
+        self._fine = _spread(tile_of(waves, coded, fall=FALL_FINE), width, height)
+        self._coarse = _spread(tile_of(waves, coded, fall=FALL_COARSE), width, height)
         drawn = hashlib.shake_256(b"dither" + key).digest(width * height)
         noise = np.frombuffer(drawn, np.uint8).reshape(height, width)
         self._dither = ((noise + 0.5) / 256 - 0.5).astype(np.float32)
-        self._gain, self._borne, self._judged_for = 1.0, 0.0, 0
-        self._shrink = min(1.0, _JUDGED_SIDE / min(width, height))
-        self._read_cell = cell_pixels(width, height) * self._shrink
+        self._judge = Judge(width, height, waves, coded)
+        self._strength: Strength | None = None
+        self._borne, self._judged_for = 0.0, 0
 
-    def apply(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The clip's next frame with the mark, as a new array; both uint8, height × width × 3, RGB.
+    def laid_on(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """The clip's frames with the mark, as new arrays; `AHEAD` of them are held back to be judged together.
 
         Raises ValueError for a frame of another size.
         """
         width, height = self._size
-        if frame.shape != (height, width, 3):
-            raise ValueError(f"a frame must be {height} × {width} × 3, but is {' × '.join(map(str, frame.shape))}")
-        brightness = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
+        held: deque[Frame] = deque()
+        for frame in frames:
+            if frame.shape != (height, width, 3):
+                said = " × ".join(map(str, frame.shape))
+                raise ValueError(f"a frame must be {height} × {width} × 3, but is {said}")
+            held.append(frame)
+            if len(held) > AHEAD:
+                yield self._marked(held)
+                held.popleft()
+        while held:
+            yield self._marked(held)
+            held.popleft()
+
+    def _marked(self, shown: deque[Frame]) -> Frame:
+        """The first of these frames, with the mark."""
+        brightness = _brightness(shown[0])
         activity, light = _activity(brightness)
-        borne = float(_strength(activity, light, 1.0).mean())
-        if not (self._judged_for and self._borne / _CHANGED <= borne <= self._borne * _CHANGED):
-            self._gain = self._least_gain(brightness, activity, light)
+        borne = float(((IN_FLAT + PER_ACTIVITY * activity) * light).mean())
+        alike = self._borne / _CHANGED <= borne <= self._borne * _CHANGED
+        if self._strength is None or not alike or not self._judged_for:
+            self._strength = self._judge.least(
+                [brightness, *map(_brightness, list(shown)[1:])],
+                lambda strength: self._change(activity, light, strength),
+                near=self._strength if alike else None,
+            )
             self._borne, self._judged_for = borne, _EVERY
         self._judged_for -= 1
-        change = self._change(activity, light, self._gain)
-        return np.asarray(cv2.add(frame, cv2.merge((change, change, change)), dtype=cv2.CV_8U))
+        change = self._change(activity, light, self._strength)
+        return np.asarray(cv2.add(shown[0], cv2.merge((change, change, change)), dtype=cv2.CV_8U))
 
-    def _change(self, activity: NDArray[np.float32], light: NDArray[np.float32], gain: float) -> NDArray[np.int16]:
-        strength = _strength(activity, light, gain)
-        change = cv2.multiply(cv2.resize(strength, self._size, interpolation=cv2.INTER_LINEAR), self._pattern)
+    def _change(
+        self, activity: NDArray[np.float32], light: NDArray[np.float32], strength: Strength
+    ) -> NDArray[np.int16]:
+        flat = min(strength.gain * IN_FLAT, FLAT_LIMIT)
+        busy = np.minimum(strength.gain * PER_ACTIVITY * activity, LIMIT - flat)
+        if strength.coarse:
+            change = self._over_frame(busy * light) * self._fine + self._over_frame(flat * light) * self._coarse
+        else:
+            change = cv2.multiply(self._over_frame((busy + flat) * light), self._fine)
         # Rounded at random, but each time alike: else a pattern below half a level would be lost, and one above it
         # would show as blots.
         return np.asarray(cv2.add(change, self._dither, dtype=cv2.CV_16S))
 
-    def _least_gain(
-        self, brightness: NDArray[np.uint8], activity: NDArray[np.float32], light: NDArray[np.float32]
-    ) -> float:
-        def is_clear(gain: float) -> bool:
-            marked = cv2.add(brightness, self._change(activity, light, gain), dtype=cv2.CV_8U)
-            lightly, hard = (self._clarity(np.asarray(marked, np.uint8), quality) for quality in _QUALITIES)
-            return hard - _BEYOND * max(0.0, lightly - hard) >= CLEAR
+    def _over_frame(self, blocks: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(cv2.resize(blocks, self._size, interpolation=cv2.INTER_LINEAR), np.float32)
 
-        return GAINS[bisect_left(GAINS[:-1], True, key=is_clear)]
 
-    def _clarity(self, brightness: NDArray[np.uint8], quality: int) -> float:
-        _, packed = cv2.imencode(".jpg", brightness, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        read = np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
-        if self._shrink < 1:
-            width, height = (round(side * self._shrink) for side in self._size)
-            read = np.asarray(cv2.resize(read, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        return clarity(read, self._read_cell, self._waves, self._coded)
+def _brightness(frame: Frame) -> NDArray[np.uint8]:
+    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def _spread(tile: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
@@ -119,12 +129,6 @@ def _spread(tile: NDArray[np.float32], width: int, height: int) -> NDArray[np.fl
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     spread = cv2.warpAffine(cells, to_cells, (width, height), flags=flags, borderMode=cv2.BORDER_REFLECT)
     return np.asarray(spread, np.float32)
-
-
-def _strength(activity: NDArray[np.float32], light: NDArray[np.float32], gain: float) -> NDArray[np.float32]:
-    """The standard deviation of the pattern in each block, in levels."""
-    flat = min(gain * IN_FLAT, FLAT_LIMIT)
-    return np.asarray(np.minimum(flat + gain * PER_ACTIVITY * activity, LIMIT) * light, np.float32)
 
 
 def _activity(brightness: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

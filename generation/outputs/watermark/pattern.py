@@ -1,9 +1,9 @@
 """The keyed pattern: which waves a mark is made of, and a tile of them.
 
 A tile is 128 × 128 *cells* and repeats over the frame. In its Fourier transform the waves of 12 to 40 periods a
-tile carry the mark, all with the same strength, each with a phase that only the key tells. A quarter of them are
-always the same (the *pilot*, by which the tile's place is found); on the others a coded bit turns the phase by
-half a period, each bit on several waves.
+tile carry the mark, each with a phase that only the key tells; readers do not mind how strong each is. A quarter
+of them are always the same (the *pilot*, by which the tile's place is found); on the others a coded bit turns the
+phase by half a period, each bit on several waves.
 
 A cell is `1 / CELLS_HIGH` of the frame's shorter side, so that a clip keeps its pattern when it is scaled; in
 small frames it is a pixel.
@@ -78,10 +78,13 @@ def waves_of(key: bytes) -> Waves:
     return Waves(row, column, phase, bit)
 
 
-def tile_of(waves: Waves, coded: NDArray[np.int8]) -> NDArray[np.float32]:
-    """The tile that says the coded bits: 128 × 128 values of mean 0 and standard deviation 1."""
+def tile_of(waves: Waves, coded: NDArray[np.int8], *, fall: float = 0.0) -> NDArray[np.float32]:
+    """The tile that says the coded bits: 128 × 128 values of mean 0 and standard deviation 1.
+
+    A wave of p periods is as strong as p to the power of −`fall`.
+    """
     spectrum = np.zeros((TILE, TILE), np.complex128)
-    signed = waves.signed(coded)
+    signed = waves.signed(coded) * waves.periods**-fall
     spectrum[waves.row, waves.column] = signed
     spectrum[-waves.row, -waves.column] = signed.conj()
     tile = np.fft.ifft2(spectrum).real

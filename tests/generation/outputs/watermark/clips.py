@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import ffmpeg
@@ -32,10 +33,10 @@ def frames(width: int = WIDTH, height: int = HEIGHT, count: int = 8) -> Iterator
 def marked(
     pictures: Iterable[NDArray[np.uint8]], mark: int = MARK, key: bytes = KEY
 ) -> Iterator[NDArray[np.uint8]]:
-    embedder: Embedder | None = None
-    for picture in pictures:
-        embedder = embedder or Embedder(mark, picture.shape[1], picture.shape[0], key=key)
-        yield embedder.apply(picture)
+    drawn = iter(pictures)
+    first = next(drawn)
+    embedder = Embedder(mark, first.shape[1], first.shape[0], key=key)
+    return embedder.laid_on(chain([first], drawn))
 
 
 def clip(path: Path, pictures: Iterable[NDArray[np.uint8]], width: int = WIDTH, height: int = HEIGHT) -> Path:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
 from generation.outputs.watermark.embedding import Embedder
+from generation.outputs.watermark.trial import AHEAD
 from tests.generation.outputs.watermark.clips import HEIGHT, KEY, MARK, WIDTH, frames, marked
 
 
@@ -23,7 +26,7 @@ def test_the_same_frames_give_the_same_bytes() -> None:
 def test_the_frame_that_is_given_stays_as_it_is() -> None:
     frame = next(frames())
     before = frame.copy()
-    made = Embedder(MARK, WIDTH, HEIGHT, key=KEY).apply(frame)
+    (made,) = Embedder(MARK, WIDTH, HEIGHT, key=KEY).laid_on([frame])
     assert (frame == before).all()
     assert made.shape == frame.shape
     assert made.dtype == np.uint8
@@ -58,4 +61,25 @@ def test_the_mark_leaves_colours_alone() -> None:
 
 def test_frames_of_another_size() -> None:
     with pytest.raises(ValueError, match="a frame must be 384 × 512 × 3, but is 10 × 10 × 3"):
-        Embedder(MARK, WIDTH, HEIGHT, key=KEY).apply(np.zeros((10, 10, 3), np.uint8))
+        next(Embedder(MARK, WIDTH, HEIGHT, key=KEY).laid_on([np.zeros((10, 10, 3), np.uint8)]))
+
+
+def test_every_frame_comes_back_in_order_and_no_more_are_held_than_are_needed() -> None:
+    asked = 0
+
+    def counted() -> Iterator[np.ndarray]:
+        nonlocal asked
+        for frame in frames(count=AHEAD + 6):
+            asked += 1
+            yield frame
+
+    made = Embedder(MARK, WIDTH, HEIGHT, key=KEY).laid_on(counted())
+    for index, (frame, found) in enumerate(zip(frames(count=AHEAD + 6), made, strict=True)):
+        assert np.abs(found.astype(int) - frame).mean() < 2, index
+        assert asked == min(index + AHEAD + 1, AHEAD + 6)
+
+
+def test_a_new_scene_is_judged_anew() -> None:
+    """After a cut from a photograph to a flat ground, frames look as if the clip had begun there."""
+    scene = [next(frames())] * 2 + [flat(128)] * 2
+    assert (list(marked(scene))[2] == next(marked(scene[2:]))).all()
