@@ -38,6 +38,8 @@ ISSUED = 1_000_000
 """Marks that an installation has given out: so many a weak one is looked for among."""
 UNMARKED_FRAMES = 23
 """Of each clip: 44 clips give more than 1,000."""
+SPEED_FRAMES = 120
+"""Of the clip that tells what laying it on takes: five seconds."""
 X264 = ["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-crf"]
 
 
@@ -182,13 +184,13 @@ def speed() -> list[tuple[str, float]]:
     """Milliseconds of processor a frame, at three sizes."""
     rows = []
     for width, height in ((832, 480), (1280, 720), (1920, 1080)):
-        clip = replace(clips([], Path(tempfile.mkdtemp()))[0], width=width, height=height, frames=24)
+        clip = replace(clips([], Path(tempfile.mkdtemp()))[0], width=width, height=height, frames=SPEED_FRAMES)
         frames = list(clip.draw(clip))
         embedder = Embedder(1, width, height, key=KEY)
         began = _processor_seconds()
-        for _ in embedder.laid_on(frames * 2):
+        for _ in embedder.laid_on(frames):
             pass
-        rows.append((f"{width} × {height}", (_processor_seconds() - began) / 48 * 1e3))
+        rows.append((f"{width} × {height}", (_processor_seconds() - began) / SPEED_FRAMES * 1e3))
     return rows
 
 
