@@ -64,6 +64,7 @@ class Embedder:
     def laid_on(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """The clip's frames with the mark, as new arrays; `AHEAD` of them are held back to be judged together.
 
+        A frame must stay as it is until it has come back marked.
         Raises ValueError for a frame of another size.
         """
         width, height = self._size

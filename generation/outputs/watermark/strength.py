@@ -67,7 +67,9 @@ class Judge:
     def __init__(self, width: int, height: int, waves: Waves, coded: NDArray[np.int8]) -> None:
         self._waves, self._coded = waves, coded
         self._shrink = min(1.0, _JUDGED_SIDE / min(width, height))
-        self._judged_size = (round(width * self._shrink), round(height * self._shrink))
+        # H.264 with halved colours has no odd rows and columns.
+        self._even = (slice(height & ~1), slice(width & ~1))
+        self._judged_size = (round((width & ~1) * self._shrink), round((height & ~1) * self._shrink))
         self._cell = cell_pixels(width, height) * self._shrink
         self._tiny = min(width, height) < _SMALLEST_JUDGED
 
@@ -90,7 +92,7 @@ class Judge:
         @cache
         def heard(strength: Strength) -> float:
             added = change(strength)
-            marked = [np.asarray(cv2.add(frame, added, dtype=cv2.CV_8U), np.uint8) for frame in shown]
+            marked = [np.asarray(cv2.add(frame, added, dtype=cv2.CV_8U), np.uint8)[self._even] for frame in shown]
             return self.clarity(first_key_frame(marked, CRF))
 
         def foreseen(strength: Strength) -> Strength:

@@ -79,6 +79,13 @@ def test_every_frame_comes_back_in_order_and_no_more_are_held_than_are_needed() 
         assert asked == min(index + AHEAD + 1, AHEAD + 6)
 
 
+def test_frames_of_an_odd_size_are_marked_as_well() -> None:
+    frame = next(frames(513, 385))
+    (made,) = marked([frame])
+    assert made.shape == (385, 513, 3)
+    assert 0 < np.abs(made.astype(int) - frame).mean() < 2
+
+
 def test_a_new_scene_is_judged_anew() -> None:
     """After a cut from a photograph to a flat ground, frames look as if the clip had begun there."""
     scene = [next(frames())] * 2 + [flat(128)] * 2
