@@ -78,7 +78,7 @@ def waves_of(key: bytes) -> Waves:
     return Waves(row, column, phase, bit)
 
 
-def tile_of(waves: Waves, coded: NDArray[np.int8], *, fall: float = 0.0) -> NDArray[np.float32]:
+def tile_of(waves: Waves, coded: NDArray[np.int8], *, fall: float) -> NDArray[np.float32]:
     """The tile that says the coded bits: 128 × 128 values of mean 0 and standard deviation 1.
 
     A wave of p periods is as strong as p to the power of −`fall`.
